@@ -1,0 +1,125 @@
+//! Bytes that are usually text: arguments, paths and environment need not be UTF-8, JSON must be.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Any bytes; in JSON a string where they are UTF-8, else `{"b64": "…"}`. Nothing is lost either way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ByteString(pub Vec<u8>);
+
+impl ByteString {
+    /// As the kernel's strings are typed in Rust.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(&self.0)
+    }
+
+    /// Readable on any terminal: what is not printable is shown escaped.
+    pub fn escaped(&self) -> String {
+        escape(&self.0)
+    }
+}
+
+/// Shows `bytes` without a control character, a line break or a text direction mark in it.
+pub(crate) fn escape(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' => {
+                    shown.extend(c.escape_unicode());
+                }
+                c if c.is_control() => shown.extend(c.escape_debug()),
+                c => shown.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    shown
+}
+
+impl fmt::Debug for ByteString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.escaped())
+    }
+}
+
+impl From<&str> for ByteString {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl From<OsString> for ByteString {
+    fn from(text: OsString) -> Self {
+        Self(text.into_vec())
+    }
+}
+
+impl Serialize for ByteString {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => Encoded {
+                b64: STANDARD.encode(&self.0),
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => Ok(Self(text.into_bytes())),
+            Form::Encoded(Encoded { b64 }) => {
+                STANDARD.decode(b64).map(Self).map_err(D::Error::custom)
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Form {
+    Text(String),
+    Encoded(Encoded),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    b64: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_text_and_other_bytes_survive() {
+        for bytes in [&b"plain"[..], b"", "h\u{e9}".as_bytes(), b"\xff\x00\xfe"] {
+            let json = serde_json::to_string(&ByteString(bytes.to_vec())).unwrap();
+            assert_eq!(serde_json::from_str::<ByteString>(&json).unwrap().0, bytes);
+        }
+        assert_eq!(
+            serde_json::to_string(&ByteString::from("a")).unwrap(),
+            "\"a\""
+        );
+    }
+
+    #[test]
+    fn shown_text_cannot_act_on_a_terminal() {
+        let hostile = ByteString(b"a\x1b]0;x\x07\nb\xff\xe2\x80\xae\xc2\x9bc".to_vec());
+        assert_eq!(hostile.escaped(), r"a\u{1b}]0;x\u{7}\nb\xff\u{202e}\u{9b}c");
+    }
+}

@@ -1,0 +1,30 @@
+//! The one language of Session: frames and messages between a holder and whoever speaks to it.
+//!
+//! Nothing here opens, reads or waits: bytes go in, events come out (sans-IO), so the same code serves the
+//! holder's socket, a pipe through ssh and a test. `docs/protocol.md` is the specification.
+//!
+//! A connection starts with [`PREFACE`] from both sides, then carries frames ([`Header`] and a body). One
+//! that starts with `{` is newline-delimited JSON instead ([`text`]): the protocol from a shell.
+
+mod bytestring;
+mod decoder;
+mod error;
+mod frame;
+mod message;
+mod signal;
+mod status;
+pub mod text;
+
+pub use bytestring::ByteString;
+pub use decoder::{Decoder, Event, ProtocolError};
+pub use error::{Code, Error};
+pub use frame::{
+    Channel, FIN, FrameType, HEADER_LEN, Header, INPUT_WINDOW, MAX_CONTROL, MAX_DATA, PREFACE,
+    ProcessId, StreamId, VERSION, encode_control,
+};
+pub use message::{
+    Attach, Attached, AttachedStream, Call, From, Notice, ProcessInfo, Read, ReadResult, Request,
+    Response, Set, Size, Spawn, Spawned, Stdio, Write,
+};
+pub use signal::Signal;
+pub use status::{Desired, Exit, Scope, State, Status, Timestamp};
