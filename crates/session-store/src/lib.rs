@@ -1,0 +1,43 @@
+//! State on disk: records, names, locks and logs, and the only crate that writes any of it.
+//!
+//! A session is one directory with one small record, so that damage to one never touches another. Its right
+//! to be written is a lock on a byte of its `live` file ([`Owned`]); a name is a symbolic link that only one
+//! can make. Everything is reached relative to a directory that was opened and checked once ([`Root`]).
+
+pub mod attribute;
+mod claim;
+mod create;
+mod error;
+mod files;
+mod id;
+mod list;
+mod live;
+pub mod log;
+mod name;
+mod owned;
+mod python;
+mod record;
+mod root;
+mod session;
+pub mod size;
+pub mod span;
+mod spec;
+mod survey;
+
+pub use create::Wanted;
+pub use error::{Error, Result};
+pub use id::Id;
+pub use list::Listed;
+pub use live::Live;
+pub use log::{LogReader, LogWriter, ReadAt};
+pub use name::{BadName, Name};
+pub use owned::Owned;
+pub use python::repr;
+pub use record::{Kept, Last, LastState, Record};
+pub use root::Root;
+pub use session::Session;
+pub use spec::{OnBoot, Restart, RestartLimit, Spec};
+pub use survey::{Damaged, Finding};
+
+#[cfg(test)]
+mod crash_tests;

@@ -1,0 +1,258 @@
+//! Appending to a stream's segments: normally one system call an append, whatever the disk says.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
+use session_protocol::{Channel, Timestamp};
+
+use super::index::IndexWriter;
+use super::segments::{self, INDEX, name};
+use crate::{Error, Result, files};
+
+/// Smallest limit, in bytes.
+pub const MIN_LIMIT: u64 = 64 << 10;
+/// Smallest segment, in bytes.
+const MIN_SEGMENT: u64 = 16 << 10;
+/// Parts of one call; the kernel's IOV_MAX is 1024.
+const PARTS: usize = 64;
+
+/// The only writer of a stream.
+#[derive(Debug)]
+pub struct LogWriter {
+    directory: OwnedFd,
+    limit: u64,
+    /// Closed segments, oldest first: start and size.
+    closed: std::collections::VecDeque<(u64, u64)>,
+    /// Sum of their sizes.
+    closed_size: u64,
+    current: Option<Segment>,
+    end: u64,
+    lost: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: OwnedFd,
+    start: u64,
+    size: u64,
+    index: IndexWriter,
+}
+
+impl LogWriter {
+    /// Opens the stream of `process` (`main`, `p3`) to go on where it ended; at most `limit` bytes are kept.
+    pub fn open(
+        session: BorrowedFd<'_>,
+        process: &str,
+        channel: Channel,
+        limit: u64,
+    ) -> Result<Self> {
+        let directory = segments::make(session, process, channel)?;
+        let failed = |errno: Errno| Error::io("read", files::path_of(directory.as_fd()), errno);
+        let starts = segments::list(directory.as_fd()).map_err(failed)?;
+        let mut closed = std::collections::VecDeque::new();
+        for start in starts {
+            closed.push_back((
+                start,
+                segments::size(directory.as_fd(), start).map_err(failed)?,
+            ));
+        }
+        for (entry, _) in files::entries(directory.as_fd()).map_err(failed)? {
+            let owner = entry.strip_suffix(INDEX).and_then(segments::start_of);
+            if owner.is_some_and(|start| !closed.iter().any(|(known, _)| *known == start)) {
+                let _ = rustix::fs::unlinkat(&directory, entry, AtFlags::empty());
+            }
+        }
+        let end = closed.back().map_or(0, |(start, size)| start + size);
+        let closed_size = closed.iter().map(|(_, size)| size).sum();
+        let limit = limit.max(MIN_LIMIT);
+        let mut writer = Self {
+            directory,
+            limit,
+            closed,
+            closed_size,
+            current: None,
+            end,
+            lost: 0,
+        };
+        writer.make_room(0);
+        if let Some((start, size)) = writer
+            .closed
+            .back()
+            .copied()
+            .filter(|(_, size)| *size < writer.segment())
+        {
+            let file = files::open(writer.directory.as_fd(), &name(start), OFlags::WRONLY);
+            // One that cannot be opened stays closed, and the next append starts another.
+            if let Ok(file) = file {
+                let index = IndexWriter::new();
+                writer.closed.pop_back();
+                writer.closed_size -= size;
+                writer.current = Some(Segment {
+                    file,
+                    start,
+                    size,
+                    index,
+                });
+            }
+        }
+        Ok(writer)
+    }
+
+    /// Offset behind the last byte appended, kept or lost.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Offset of the oldest byte kept.
+    pub fn start(&self) -> u64 {
+        let oldest = self.closed.front().map(|(start, _)| *start);
+        oldest
+            .or(self.current.as_ref().map(|current| current.start))
+            .unwrap_or(self.end)
+    }
+
+    /// Bytes that could not be written since this was opened.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Keeps at most `limit` bytes from now on.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit.max(MIN_LIMIT);
+        self.make_room(0);
+    }
+
+    /// Appends `parts` as one piece that came `now`. Afterwards [`LogWriter::end`] is behind all of it in any
+    /// case: on an error the part that could not be written is lost and counted, and the next append tries anew.
+    pub fn append(&mut self, parts: &[&[u8]], now: Timestamp) -> io::Result<()> {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let mut done = 0;
+        while done < total {
+            match self.write_some(parts, done, total - done, now) {
+                Ok(written) => {
+                    done += written;
+                    self.end += written as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    self.skip((total - done) as u64);
+                    return Err(errno.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts `bytes` of the stream as lost: what comes next starts a segment behind them.
+    pub fn skip(&mut self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.end += bytes;
+        self.lost += bytes;
+        // An empty file with the new name makes the end known to readers and to the next writer; while the disk
+        // is full it costs one rename a time.
+        let renamed = match &mut self.current {
+            Some(current) if current.size == 0 => {
+                let (old, new) = (name(current.start), name(self.end));
+                let moved =
+                    rustix::fs::renameat(&self.directory, old, &self.directory, new).is_ok();
+                if moved {
+                    current.start = self.end;
+                }
+                moved
+            }
+            _ => false,
+        };
+        if !renamed {
+            self.close();
+            self.current = self.start_segment().ok();
+        }
+    }
+
+    /// Writes up to `rest` bytes of `parts` from `done` on, as much as the current segment takes.
+    fn write_some(
+        &mut self,
+        parts: &[&[u8]],
+        done: usize,
+        rest: usize,
+        now: Timestamp,
+    ) -> rustix::io::Result<usize> {
+        let segment = self.segment();
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.size >= segment)
+        {
+            self.close();
+        }
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.start_segment()?,
+        };
+        let room = usize::try_from(segment - current.size)
+            .unwrap_or(usize::MAX)
+            .min(rest);
+        self.make_room(current.size + room as u64);
+        let mut slices = Vec::with_capacity(parts.len().min(PARTS));
+        let (mut skip, mut left) = (done, room);
+        for part in parts {
+            let rest = &part[skip.min(part.len())..];
+            let piece = &rest[..rest.len().min(left)];
+            if !piece.is_empty() && slices.len() < PARTS {
+                slices.push(IoSlice::new(piece));
+            }
+            left -= piece.len();
+            skip = skip.saturating_sub(part.len());
+        }
+        let written = rustix::io::pwritev(&current.file, &slices, current.size);
+        if let Ok(written) = written {
+            current
+                .index
+                .note(self.directory.as_fd(), self.end, current.size, now);
+            current.size += written as u64;
+        }
+        self.current = Some(current);
+        match written {
+            Ok(0) => Err(Errno::NOSPC),
+            written => written,
+        }
+    }
+
+    fn segment(&self) -> u64 {
+        (self.limit / 8).max(MIN_SEGMENT)
+    }
+
+    fn start_segment(&self) -> rustix::io::Result<Segment> {
+        let file = files::create(self.directory.as_fd(), &name(self.end), OFlags::WRONLY)?;
+        Ok(Segment {
+            file,
+            start: self.end,
+            size: 0,
+            index: IndexWriter::new(),
+        })
+    }
+
+    fn close(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.closed.push_back((current.start, current.size));
+            self.closed_size += current.size;
+        }
+    }
+
+    /// Drops the oldest closed segments until `current` more bytes are within the limit.
+    fn make_room(&mut self, current: u64) {
+        let current = current.max(self.current.as_ref().map_or(0, |current| current.size));
+        while self.closed_size + current > self.limit {
+            let Some((start, size)) = self.closed.pop_front() else {
+                break;
+            };
+            self.closed_size -= size;
+            for name in [name(start), name(start) + INDEX] {
+                let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
+            }
+        }
+    }
+}
