@@ -1,0 +1,134 @@
+//! Large buffers whose pages go back to the kernel at once, outside the heap that would keep them.
+
+#![allow(unsafe_code)] // mappings are raw pointers
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+/// An anonymous private mapping, all zero at first. A page costs memory only once it is written.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is plain memory owned by this value alone, like the memory of a Vec<u8>.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes, which must not be zero.
+    pub fn new(len: usize) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        let start = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )?
+        };
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len })
+    }
+
+    /// Gives all pages back; the content is zero afterwards.
+    pub fn release(&mut self) {
+        // SAFETY: the range is this value's own mapping and nobody borrows it (`&mut self`); a private
+        // anonymous page reads as zero after MADV_DONTNEED.
+        let result =
+            unsafe { madvise(self.start.as_ptr().cast(), self.len, Advice::LinuxDontNeed) };
+        // It fails only for locked pages (mlockall of the caller): then memory is kept, but the promise about
+        // the content still has to hold.
+        if result.is_err() {
+            self.fill(0);
+        }
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is readable, initialised by the kernel and lives as long as self.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and writable; `&mut self` makes the borrow exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is exactly what `new` mapped, and nothing refers to it any more.
+        let result = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert!(result.is_ok(), "munmap of an own mapping: {result:?}");
+    }
+}
+
+/// Gives the free pages of the heap back to the kernel, where the allocator can (glibc).
+pub fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim is thread-safe and touches only memory that is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_bytes_until_released() {
+        let mut mapping = Mapping::new(10_000).unwrap();
+        assert_eq!(mapping.len(), 10_000);
+        assert!(mapping.iter().all(|&byte| byte == 0));
+        mapping[9_999] = 7;
+        mapping[0] = 1;
+        assert_eq!((mapping[0], mapping[9_999]), (1, 7));
+        mapping.release();
+        assert!(mapping.iter().all(|&byte| byte == 0));
+        mapping[5] = 5;
+        assert_eq!(mapping[5], 5);
+    }
+
+    #[test]
+    fn release_gives_the_memory_back() {
+        const LEN: usize = 32 << 20;
+        let resident = |mapping: &Mapping| {
+            let start = format!("{:x}-", mapping.start.as_ptr() as usize);
+            let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            // Neighbours may have merged with it, so ask for no more than "much" and "little".
+            let line = smaps
+                .lines()
+                .skip_while(|line| !line.starts_with(&start))
+                .find_map(|line| line.strip_prefix("Rss:"))
+                .unwrap();
+            line.trim_end_matches("kB").trim().parse::<usize>().unwrap() << 10
+        };
+        let mut mapping = Mapping::new(LEN).unwrap();
+        mapping.fill(1);
+        let full = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        if !full.contains(&format!("\n{:x}-", mapping.start.as_ptr() as usize)) {
+            return; // merged with the mapping below it: cannot be told apart
+        }
+        assert!(resident(&mapping) >= LEN / 2);
+        mapping.release();
+        assert!(resident(&mapping) < LEN / 2);
+        trim();
+    }
+
+    #[test]
+    fn no_bytes_are_an_error() {
+        assert!(Mapping::new(0).is_err());
+    }
+}

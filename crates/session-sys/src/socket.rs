@@ -1,0 +1,239 @@
+//! Local sockets in a directory: any length of path, never open to others, not even for an instant.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen as start_listening,
+    socket_with, socketpair,
+};
+
+/// Listens on a socket `name` in `directory`: non-blocking, close-on-exec, mode 0600 from the first instant.
+///
+/// A socket already there is taken to be stale and replaced; anything else there is refused (`AlreadyExists`).
+/// The caller makes sure, by a lock, that nobody lives behind the old one.
+pub fn listen(directory: BorrowedFd<'_>, name: &str, backlog: i32) -> io::Result<OwnedFd> {
+    let address = address_in(directory, name)?;
+    match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Socket => {
+            unlinkat(directory, name, AtFlags::empty())?;
+        }
+        Ok(_) => return Err(not_a_socket(name, io::ErrorKind::AlreadyExists)),
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let socket = stream(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    // The file is made with the mode of the unbound socket (less the umask): no instant with a wider one,
+    // and no change of the umask, which belongs to the whole process.
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::fchmod(&socket, mode)?;
+    bind(&socket, &address)?;
+    // A umask such as 0777 took away even our own bits.
+    rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;
+    start_listening(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// Connects to the socket `name` in `directory`; blocking, close-on-exec. `ConnectionRefused` if nobody listens,
+/// `NotFound` if nothing is there, `InvalidInput` if it is not a socket, `WouldBlock` never: it waits for a
+/// place in the backlog.
+pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> {
+    // Held open while looked at and connected to: it cannot be swapped in between.
+    let file = openat(
+        directory,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(not_a_socket(name, io::ErrorKind::InvalidInput));
+    }
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let socket = stream(SocketFlags::CLOEXEC)?;
+    rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address))?;
+    Ok(socket.into())
+}
+
+/// Two connected sockets, blocking and close-on-exec: one to keep, one to give away.
+pub fn pair() -> io::Result<(UnixStream, OwnedFd)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((ours.into(), theirs))
+}
+
+/// The effective user id of whoever connected (or, on the connecting side, listened).
+pub fn peer_uid<Fd: AsFd>(fd: Fd) -> io::Result<u32> {
+    Ok(peer(fd)?.uid)
+}
+
+/// The pid of whoever connected: it may be dead and its number reused, and is 0 for one of a pid namespace
+/// that cannot be seen from here.
+pub fn peer_pid<Fd: AsFd>(fd: Fd) -> io::Result<i32> {
+    Ok(peer(fd)?.pid)
+}
+
+#[allow(unsafe_code)] // rustix takes the pid for never 0, which it can be
+fn peer<Fd: AsFd>(fd: Fd) -> io::Result<libc::ucred> {
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the descriptor is borrowed for the call, and the pointers refer to a live ucred and its size.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut len,
+        )
+    };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(peer)
+}
+
+fn stream(flags: SocketFlags) -> io::Result<OwnedFd> {
+    Ok(socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        flags,
+        None,
+    )?)
+}
+
+/// An address holds 107 bytes, so the directory is named by its descriptor.
+fn address_in(directory: BorrowedFd<'_>, name: &str) -> io::Result<SocketAddrUnix> {
+    if name.is_empty() || name.contains('/') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let path = CString::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?;
+    Ok(SocketAddrUnix::new(path.as_c_str())?)
+}
+
+fn not_a_socket(name: &str, kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, format!("{name} exists and is not a socket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    use super::*;
+    use crate::testing::{alone, eventually};
+
+    fn accept(listener: &OwnedFd) -> UnixStream {
+        let listener = UnixListener::from(listener.try_clone().unwrap());
+        listener.accept().unwrap().0
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn works_below_a_path_longer_than_an_address() {
+        let root = tempfile::tempdir().unwrap();
+        let mut path = root.path().to_path_buf();
+        for _ in 0..4 {
+            path.push("d".repeat(100));
+        }
+        std::fs::create_dir_all(&path).unwrap();
+        let directory = File::open(&path).unwrap();
+        let listener = listen(directory.as_fd(), "socket", 16).unwrap();
+        assert!(
+            std::fs::metadata(path.join("socket"))
+                .unwrap()
+                .file_type()
+                .is_socket()
+        );
+        let mut client = connect(directory.as_fd(), "socket").unwrap();
+        let mut server = accept(&listener);
+        client.write_all(b"hello").unwrap();
+        drop(client);
+        let mut text = String::new();
+        server.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello");
+    }
+
+    #[test]
+    fn tells_the_peer() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = File::open(root.path()).unwrap();
+        let listener = listen(directory.as_fd(), "socket", 16).unwrap();
+        let _client = connect(directory.as_fd(), "socket").unwrap();
+        let server = accept(&listener);
+        let uid = crate::process::effective_uid();
+        assert_eq!(peer_uid(&server).unwrap(), uid);
+        assert_eq!(peer_pid(&server).unwrap(), std::process::id() as i32);
+        let (ours, theirs) = pair().unwrap();
+        assert_eq!(peer_uid(&ours).unwrap(), uid);
+        let flags = rustix::io::fcntl_getfd(&theirs).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn stale_sockets_are_replaced_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = File::open(root.path()).unwrap();
+        let error = connect(directory.as_fd(), "socket").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        drop(listen(directory.as_fd(), "socket", 16).unwrap());
+        // Another test's child, forked meanwhile, has a copy of the listener until it closes it.
+        eventually("refused", || {
+            connect(directory.as_fd(), "socket")
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        });
+        let _listener = listen(directory.as_fd(), "socket", 16).unwrap();
+        connect(directory.as_fd(), "socket").unwrap();
+
+        std::fs::write(root.path().join("file"), "kept").unwrap();
+        std::os::unix::fs::symlink("socket", root.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("nothing", root.path().join("dangling")).unwrap();
+        for name in ["file", "link", "dangling"] {
+            let error = listen(directory.as_fd(), name, 16).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+            let error = connect(directory.as_fd(), name).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+        assert_eq!(std::fs::read(root.path().join("file")).unwrap(), b"kept");
+        for name in ["", "a/b", "../x", "nul\0"] {
+            assert!(listen(directory.as_fd(), name, 16).is_err());
+        }
+    }
+
+    #[test]
+    fn is_private_whatever_the_umask() {
+        alone("socket::tests::is_private_whatever_the_umask", || {
+            let root = tempfile::tempdir().unwrap();
+            let directory = File::open(root.path()).unwrap();
+            for (name, umask) in [("open", 0), ("usual", 0o022), ("shut", 0o777)] {
+                crate::process::set_umask(umask);
+                let _listener = listen(directory.as_fd(), name, 16).unwrap();
+                assert_eq!(mode(&root.path().join(name)), 0o600, "{name}");
+            }
+            // The first instant, before the chmod that undoes a strict umask.
+            crate::process::set_umask(0);
+            let socket = stream(SocketFlags::CLOEXEC).unwrap();
+            rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).unwrap();
+            bind(&socket, &address_in(directory.as_fd(), "first").unwrap()).unwrap();
+            assert_eq!(mode(&root.path().join("first")), 0o600);
+        });
+    }
+}

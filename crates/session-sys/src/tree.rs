@@ -1,0 +1,273 @@
+//! All that descends from a process, without a cgroup: found by a scan of /proc, signalled without a race.
+//!
+//! A scan is not a snapshot: a process forked behind its back is found by the next one. So whoever needs all
+//! of a tree repeats: [`stop`] until nothing runs, a kill until the subreaper has no children
+//! ([`crate::process::Reaped::NoChildren`]). A subreaper as root keeps anything from leaving the tree.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use crate::identity::open_pid;
+use crate::stat::{self, has_ended};
+
+/// One process of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
+    /// The state letter of proc(5): `R`, `S`, `D`, `T`, `t`, `Z` and so on.
+    pub state: char,
+    /// When it started, in ticks since boot; with `pid` it says which process this is.
+    pub start_time: u64,
+    /// The first 15 bytes of its name, made UTF-8.
+    pub name: String,
+    /// How many threads it has.
+    pub threads: i64,
+    /// The foreground process group of its terminal; -1 if it has none.
+    pub foreground: i32,
+}
+
+impl Entry {
+    /// Whether it has ended and only waits to be reaped.
+    pub fn has_ended(&self) -> bool {
+        has_ended(self.state, self.threads)
+    }
+
+    fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't') || self.has_ended()
+    }
+}
+
+/// What one sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signalled {
+    /// How many signals were sent.
+    pub sent: usize,
+    /// Processes we may not signal (they became another user), by number.
+    pub denied: Vec<i32>,
+}
+
+/// All descendants of `root` (not itself), parents before their children; ended ones included, with state `Z`.
+pub fn descendants(root: i32) -> io::Result<Vec<Entry>> {
+    let mut children: HashMap<i32, Vec<Entry>> = HashMap::new();
+    for pid in pids()? {
+        match entry(pid) {
+            Ok(entry) => children.entry(entry.parent).or_default().push(entry),
+            // Gone since the directory was read, or hidden from us.
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut found = children.remove(&root).unwrap_or_default();
+    let mut next = 0;
+    while next < found.len() {
+        let below = children.remove(&found[next].pid).unwrap_or_default();
+        found.extend(below);
+        next += 1;
+    }
+    Ok(found)
+}
+
+/// Sends a signal once to each descendant that has not ended, parents first.
+pub fn signal(root: i32, signo: i32) -> io::Result<Signalled> {
+    sweep(&descendants(root)?, signo)
+}
+
+/// Continues every descendant, children first: a shell that wakes before its foreground job would take the job
+/// for stopped and the terminal away from it.
+pub fn resume(root: i32) -> io::Result<Signalled> {
+    let mut tree = descendants(root)?;
+    tree.reverse();
+    sweep(&tree, libc::SIGCONT)
+}
+
+/// How many sweeps [`stop`] makes. Each stops all that runs, so only what was forked meanwhile is left for the
+/// next; the worst tree tried needed 12.
+const ROUNDS: usize = 100;
+
+/// Stops every descendant, and those they fork meanwhile, until a scan finds none running.
+///
+/// Parents first, and each is waited for, lest a shell sees its foreground job stop. `denied` holds those that
+/// cannot be stopped. One in an uninterruptible sleep counts as stopped, for it stops before it runs its own
+/// code again.
+///
+/// # Errors
+/// `TimedOut` if after a hundred sweeps something still runs.
+pub fn stop(root: i32) -> io::Result<Signalled> {
+    let mut total = Signalled::default();
+    let mut signalled: HashSet<(i32, u64)> = HashSet::new();
+    for _ in 0..ROUNDS {
+        let running: Vec<Entry> = descendants(root)?
+            .into_iter()
+            .filter(|entry| !entry.is_stopped() && !total.denied.contains(&entry.pid))
+            // A parent in vfork sleeps like this until its child, stopped by us, goes on to exec.
+            .filter(|entry| {
+                entry.state != 'D' || !signalled.contains(&(entry.pid, entry.start_time))
+            })
+            .collect();
+        if running.is_empty() {
+            return Ok(total);
+        }
+        for entry in running {
+            match signal_entry(&entry, libc::SIGSTOP) {
+                Ok(true) => {
+                    total.sent += 1;
+                    signalled.insert((entry.pid, entry.start_time));
+                    await_stop(&entry);
+                }
+                Ok(false) => {}
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                    total.denied.push(entry.pid);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "processes are created faster than they can be stopped",
+    ))
+}
+
+/// Signals exactly this process, if it has not ended: false if it has.
+pub fn signal_entry(entry: &Entry, signo: i32) -> io::Result<bool> {
+    let Some(pidfd) = open_pid(entry.pid)? else {
+        return Ok(false);
+    };
+    // After the open, so that the descriptor is known to mean the process that was seen.
+    match stat::of(entry.pid) {
+        Ok(now) if now.starttime == entry.start_time && !has_ended(now.state, now.num_threads) => {}
+        Ok(_) => return Ok(false),
+        Err(error) if is_absent(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    match crate::signal::send(&pidfd, signo) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a process ignores a signal; false if that cannot be read.
+pub fn ignores(pid: i32, signo: i32) -> bool {
+    if !(1..=crate::signal::LAST).contains(&signo) {
+        return false;
+    }
+    let Ok(status) = std::fs::read(format!("/proc/{pid}/status")) else {
+        return false;
+    };
+    let ignored = status
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"SigIgn:\t"))
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (signo - 1)) != 0)
+}
+
+/// Processes of our own user that were started with this environment entry (`NAME=value`), the caller included
+/// if it was. One that cleared its environment is not found, nor one whose memory we may not read.
+pub fn with_environment(entry: &[u8]) -> io::Result<Vec<i32>> {
+    let uid = crate::process::effective_uid();
+    let mut found = Vec::new();
+    for pid in pids()? {
+        let directory = format!("/proc/{pid}");
+        if !std::fs::metadata(&directory).is_ok_and(|metadata| metadata.uid() == uid) {
+            continue;
+        }
+        if has_environment(pid, entry) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether process `pid` was started with this environment entry; `false` also where we may not look.
+pub fn has_environment(pid: i32, entry: &[u8]) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|&byte| byte == 0).any(|one| one == entry))
+}
+
+/// Signals each in the order given.
+fn sweep(tree: &[Entry], signo: i32) -> io::Result<Signalled> {
+    let mut done = Signalled::default();
+    for entry in tree.iter().filter(|entry| !entry.has_ended()) {
+        match signal_entry(entry, signo) {
+            Ok(true) => done.sent += 1,
+            Ok(false) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => done.denied.push(entry.pid),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Gives a process the moment it needs to act on SIGSTOP: as long as a busy machine may take to let it run,
+/// but not as long as it may sleep in the kernel.
+fn await_stop(entry: &Entry) {
+    let mut pause = Duration::from_micros(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        let limit = match stat::of(entry.pid) {
+            Ok(now) if now.starttime != entry.start_time => return,
+            Ok(now) if has_ended(now.state, now.num_threads) => return,
+            Ok(now) if matches!(now.state, 'T' | 't') => return,
+            Ok(now) if now.state == 'D' => Duration::from_millis(2),
+            Ok(_) => Duration::from_millis(100),
+            Err(_) => return,
+        };
+        if waited >= limit {
+            return;
+        }
+        std::thread::sleep(pause);
+        waited += pause;
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+fn entry(pid: i32) -> io::Result<Entry> {
+    let stat = stat::of(pid)?;
+    Ok(Entry {
+        pid: stat.pid,
+        parent: stat.ppid,
+        group: stat.pgrp,
+        session: stat.session,
+        state: stat.state,
+        start_time: stat.starttime,
+        name: stat.comm,
+        threads: stat.num_threads,
+        foreground: stat.tpgid,
+    })
+}
+
+/// The numbers in /proc; processes may come and go while it is read.
+fn pids() -> io::Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        if let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
+}
+
+#[cfg(test)]
+mod tests;
