@@ -1,0 +1,376 @@
+//! One client of the holder: what it sent, what it is owed, and what it watches.
+//!
+//! Nothing is queued for a slow client: an attachment is a position in a stream, moved on when the socket takes
+//! more. Only the rest of one frame that the socket took in part is kept (at most 64 KiB), and control frames,
+//! which go first.
+
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use session_protocol::{
+    Decoder, FIN, FrameType, HEADER_LEN, Header, Notice, ProcessId, Response, Size, StreamId,
+    encode_control, text,
+};
+
+use crate::output::{BATCH, Output, Piece};
+
+/// An interactive client further behind than this, in time and bytes, is moved on to the present.
+const BEHIND: Duration = Duration::from_millis(1500);
+const BEHIND_BYTES: u64 = 256 << 10;
+/// What it is shown then: enough for a screen.
+const RESYNC: u64 = 64 << 10;
+
+/// A connected client.
+pub(crate) struct Connection {
+    pub(crate) socket: OwnedFd,
+    pub(crate) decoder: Decoder,
+    /// Control frames and the rest of a partly written frame, in the order they go out.
+    pending: Vec<u8>,
+    sent: usize,
+    /// It has shown that it speaks the protocol.
+    pub(crate) introduced: bool,
+    pub(crate) since: Instant,
+    pub(crate) subscribed: bool,
+    pub(crate) attachments: Vec<Attachment>,
+    pub(crate) inputs: Vec<Input>,
+    /// Registered for EPOLLOUT.
+    pub(crate) wants_write: bool,
+    /// To be closed once `pending` is out.
+    pub(crate) closing: bool,
+}
+
+/// One output stream watched by one client.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub(crate) stream: StreamId,
+    /// Offset of the next byte to send.
+    pub(crate) next: u64,
+    /// Offset the client allows sending up to.
+    limit: u64,
+    window: u64,
+    pub(crate) interactive: bool,
+    /// The process waits rather than that this client loses bytes (`exec` on pipes).
+    pub(crate) lossless: bool,
+    /// At this moment the stream's head was at this offset.
+    mark: (Instant, u64),
+    pub(crate) finished: bool,
+}
+
+/// What one client types into one process.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) process: ProcessId,
+    pub(crate) stream: StreamId,
+    /// Bytes received but not yet taken by the process.
+    pub(crate) queue: std::collections::VecDeque<u8>,
+    /// Bytes received in all.
+    pub(crate) received: u64,
+    pub(crate) size: Option<Size>,
+    /// Rises with each keystroke of any client: the highest leads the size.
+    pub(crate) typed: u64,
+    /// End of input follows the queue.
+    pub(crate) close: bool,
+    /// Calls to answer when so many bytes were taken in all, in order.
+    pub(crate) waiting: std::collections::VecDeque<(u64, Value)>,
+    pub(crate) interactive: bool,
+}
+
+impl Input {
+    /// Bytes the process took in all.
+    pub(crate) fn taken(&self) -> u64 {
+        self.received - self.queue.len() as u64
+    }
+}
+
+impl Attachment {
+    pub(crate) fn new(stream: StreamId, from: u64, window: u64, head: u64) -> Self {
+        Self {
+            stream,
+            next: from,
+            limit: from.saturating_add(window),
+            window,
+            interactive: false,
+            lossless: false,
+            mark: (Instant::now(), head),
+            finished: false,
+        }
+    }
+
+    /// The client consumed everything below `offset`.
+    pub(crate) fn credit(&mut self, offset: u64) {
+        // A client cannot have consumed what was not sent.
+        let consumed = offset.min(self.next);
+        self.limit = self.limit.max(consumed.saturating_add(self.window));
+    }
+
+    /// Where to go on for a client that cannot keep up; `None` while it does.
+    fn jump(&mut self, head: u64) -> Option<u64> {
+        let now = Instant::now();
+        if self.next >= self.mark.1 {
+            self.mark = (now, head);
+        }
+        let late = now.duration_since(self.mark.0) > BEHIND && head - self.next > BEHIND_BYTES;
+        (self.interactive && late).then(|| head - RESYNC)
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            decoder: Decoder::default(),
+            pending: Vec::new(),
+            sent: 0,
+            introduced: false,
+            since: Instant::now(),
+            subscribed: false,
+            attachments: Vec::new(),
+            inputs: Vec::new(),
+            wants_write: false,
+            closing: false,
+        }
+    }
+
+    /// Everything that was to be sent is in the socket.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.sent == self.pending.len()
+    }
+
+    /// Bytes in the socket's queue are beyond what control messages can be.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.pending.len() - self.sent > 4 << 20
+    }
+
+    pub(crate) fn respond(
+        &mut self,
+        id: Option<Value>,
+        outcome: Result<Value, session_protocol::Error>,
+    ) {
+        if let Some(id) = id {
+            self.control(&Response { id, outcome }.to_json());
+        }
+    }
+
+    pub(crate) fn notify(&mut self, notice: &Notice) {
+        self.control(&notice.to_json());
+    }
+
+    fn control(&mut self, message: &Value) {
+        let wire = if self.decoder.is_text() {
+            text::line(message)
+        } else {
+            encode_control(message)
+        };
+        self.push(&wire);
+    }
+
+    /// Queues raw bytes: whole frames only.
+    pub(crate) fn push(&mut self, wire: &[u8]) {
+        self.pending.extend_from_slice(wire);
+    }
+
+    pub(crate) fn pong(&mut self, body: &[u8]) {
+        let header = Header {
+            len: body.len() as u32,
+            kind: FrameType::Pong,
+            flags: 0,
+            stream: StreamId(0),
+            offset: 0,
+        };
+        self.push(&header.encode());
+        self.push(body);
+    }
+
+    pub(crate) fn credit(&mut self, stream: StreamId, offset: u64) {
+        if self.decoder.is_text() {
+            self.push(&text::credit(stream, offset));
+        } else {
+            self.push(&Header::credit(stream, offset).encode());
+        }
+    }
+
+    /// Says why no more is served, and closes behind it.
+    pub(crate) fn goaway(&mut self, reason: &str) {
+        let body = json!({ "reason": reason });
+        if self.decoder.is_text() {
+            self.push(&text::line(&json!({ "goaway": body })));
+        } else {
+            let body = body.to_string();
+            let len = body.len() as u32;
+            let header = Header {
+                len,
+                kind: FrameType::Goaway,
+                flags: 0,
+                stream: StreamId(0),
+                offset: 0,
+            };
+            self.push(&header.encode());
+            self.push(body.as_bytes());
+        }
+        self.closing = true;
+    }
+
+    fn reset(&mut self, stream: StreamId, offset: u64, reason: &Value) {
+        if self.decoder.is_text() {
+            self.push(&text::reset(stream, offset, reason));
+            return;
+        }
+        let body = reason.to_string();
+        let header = Header {
+            len: body.len() as u32,
+            kind: FrameType::Reset,
+            flags: 0,
+            stream,
+            offset,
+        };
+        self.push(&header.encode());
+        self.push(body.as_bytes());
+    }
+
+    /// Writes what is pending. `Ok(false)`: the socket is full.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        while self.sent < self.pending.len() {
+            match send(&self.socket, &[IoSlice::new(&self.pending[self.sent..])]) {
+                Ok(sent) => self.sent += sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.pending.capacity() > 4096 {
+            self.pending = Vec::new();
+        }
+        self.pending.clear();
+        self.sent = 0;
+        Ok(true)
+    }
+
+    /// Sends what attachment `index` is owed of `output`, until the socket or the credit is used up.
+    ///
+    /// `Ok(false)`: the socket is full.
+    pub(crate) fn pump(
+        &mut self,
+        index: usize,
+        output: &mut Output,
+        log: (std::os::fd::BorrowedFd<'_>, &str),
+    ) -> io::Result<bool> {
+        let mut buffer = Vec::new();
+        loop {
+            if !self.flush()? {
+                return Ok(false);
+            }
+            let attachment = &mut self.attachments[index];
+            let (stream, head) = (attachment.stream, output.served());
+            if let Some(next) = attachment.jump(head) {
+                let lost = next - attachment.next;
+                attachment.skip_to(next, head);
+                self.reset(
+                    stream,
+                    next,
+                    &json!({ "reason": "behind", "lost": lost, "head": head }),
+                );
+                continue;
+            }
+            if attachment.next >= head {
+                if output.ended.is_some() && !attachment.finished {
+                    attachment.finished = true;
+                    self.finish(stream, head);
+                    continue;
+                }
+                return Ok(true);
+            }
+            let allowed = attachment
+                .limit
+                .min(head)
+                .saturating_sub(attachment.next)
+                .min(BATCH as u64) as usize;
+            if allowed == 0 {
+                return Ok(true);
+            }
+            let next = attachment.next;
+            match output.piece(log.0, log.1, next, allowed, &mut buffer) {
+                Piece::Ring(parts) => self.data(index, stream, next, parts)?,
+                Piece::Log(len) => self.data(index, stream, next, [&buffer[..len], &[]])?,
+                Piece::Gap(to) => {
+                    self.attachments[index].skip_to(to, head);
+                    self.reset(
+                        stream,
+                        to,
+                        &json!({ "reason": "gap", "lost": to - next, "head": head }),
+                    );
+                }
+                Piece::End => return Ok(true),
+            }
+        }
+    }
+
+    /// One DATA frame in one write. What the socket does not take is kept, so that frames stay whole.
+    fn data(
+        &mut self,
+        index: usize,
+        stream: StreamId,
+        offset: u64,
+        parts: [&[u8]; 2],
+    ) -> io::Result<()> {
+        let len = parts[0].len() + parts[1].len();
+        self.attachments[index].next += len as u64;
+        if self.decoder.is_text() {
+            let line = text::data(stream, offset, &parts.concat(), false);
+            self.push(&line);
+            return Ok(());
+        }
+        let header = Header::data(stream, offset, len as u32).encode();
+        let slices = [
+            IoSlice::new(&header),
+            IoSlice::new(parts[0]),
+            IoSlice::new(parts[1]),
+        ];
+        let mut sent = match send(&self.socket, &slices) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        if sent < HEADER_LEN + len {
+            for part in [&header[..], parts[0], parts[1]] {
+                let skip = sent.min(part.len());
+                sent -= skip;
+                self.pending.extend_from_slice(&part[skip..]);
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty DATA frame that ends the stream.
+    fn finish(&mut self, stream: StreamId, offset: u64) {
+        if self.decoder.is_text() {
+            self.push(&text::data(stream, offset, &[], true));
+        } else {
+            self.push(
+                &Header {
+                    flags: FIN,
+                    ..Header::data(stream, offset, 0)
+                }
+                .encode(),
+            );
+        }
+    }
+}
+
+impl Attachment {
+    fn skip_to(&mut self, next: u64, head: u64) {
+        self.next = next;
+        self.limit = self.limit.max(next.saturating_add(self.window));
+        self.mark = (Instant::now(), head);
+    }
+}
+
+/// `writev` to a socket whose reader may be gone: EPIPE, not SIGPIPE (which is ignored in a holder).
+fn send(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match rustix::io::writev(socket, parts) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The holder itself: what it owns, and the loop that waits for the next thing to do.
+//!
+//! One thread, one epoll, level-triggered. Between two events nothing runs and no timer is armed, so an idle
+//! session costs no wake-up. The other files of this crate add one duty each: [`crate::supervise`] the main
+//! process, [`crate::serve`] the clients, [`crate::calls`] what they ask, [`crate::typing`] what they type.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use serde_json::Value;
+use session_protocol::{Error, ProcessId, StreamId};
+use session_store::{Owned, Spec};
+use session_sys::cgroup::Group;
+use session_sys::event::SignalFd;
+
+use crate::connection::Connection;
+use crate::process::Process;
+use crate::supervision::{State, Supervision};
+use crate::token::Token;
+
+/// A stream that was quiet for so long gives its memory back.
+const QUIET: Duration = Duration::from_secs(1);
+/// A client that did not introduce itself, or does not take its last bytes, is waited for so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The one holder of one session.
+pub(crate) struct Holder {
+    pub(crate) epoll: OwnedFd,
+    pub(crate) signals: SignalFd,
+    pub(crate) listener: OwnedFd,
+    /// Given up for a moment to turn a client away when no descriptor is left.
+    pub(crate) reserve: Option<OwnedFd>,
+    pub(crate) owned: Owned,
+    /// The session's cgroup, where one can be had.
+    pub(crate) group: Option<Group>,
+    /// The caller's umask, for the processes; our own lets nobody else in.
+    pub(crate) umask: u32,
+    pub(crate) supervision: Supervision,
+    /// The attributes that the running main process was started with.
+    pub(crate) in_force: Spec,
+    pub(crate) processes: BTreeMap<ProcessId, Process>,
+    pub(crate) sources: BTreeMap<u64, Source>,
+    pub(crate) connections: BTreeMap<u64, Connection>,
+    next_number: u64,
+    pub(crate) next_process: u32,
+    pub(crate) waiters: Vec<Waiter>,
+    /// Why the main process could not be started last.
+    pub(crate) start_error: Option<Error>,
+    pub(crate) timers: Timers,
+    /// Since when processes are being killed.
+    pub(crate) killing: Option<Instant>,
+    /// What a person should know.
+    pub(crate) notes: Vec<String>,
+    pub(crate) facts: Facts,
+    /// Keystrokes seen, of any client: tells who typed last.
+    pub(crate) keystrokes: u64,
+    /// ECHILD was seen and nothing was started since.
+    pub(crate) childless: bool,
+    pub(crate) origin: Instant,
+    pub(crate) boot_id: [u8; 16],
+}
+
+/// What `status` tells beside the state.
+#[derive(Default)]
+pub(crate) struct Facts {
+    pub(crate) started_at: Option<session_protocol::Timestamp>,
+    pub(crate) started_boottime_ms: Option<u64>,
+    pub(crate) retry_boottime_ms: Option<u64>,
+    pub(crate) exit: Option<session_protocol::Exit>,
+    pub(crate) unenforced: Vec<String>,
+}
+
+/// When to do something even if nothing happens.
+#[derive(Default)]
+pub(crate) struct Timers {
+    /// Backoff, stop timeout, the next kill.
+    pub(crate) supervision: Option<Instant>,
+    /// Giving memory back.
+    pub(crate) quiet: Option<Instant>,
+    /// Clients that say nothing; leaving although some do not read.
+    pub(crate) patience: Option<Instant>,
+}
+
+impl Timers {
+    fn next(&self) -> Option<Instant> {
+        [self.supervision, self.quiet, self.patience]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// A readable descriptor that feeds an output stream.
+pub(crate) struct Source {
+    pub(crate) fd: OwnedFd,
+    pub(crate) stream: StreamId,
+    /// Not read for now: a client that must not lose a byte is too far behind.
+    pub(crate) paused: bool,
+}
+
+/// A call that is answered when something has happened.
+pub(crate) struct Waiter {
+    pub(crate) connection: u64,
+    pub(crate) id: Option<Value>,
+    pub(crate) until: Until,
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The main process runs, or its start failed.
+    Up,
+    /// Nothing of the session runs.
+    Down,
+    /// A spawned process executed its command, or did not; attach to it with this window.
+    Spawned { process: ProcessId, window: u64 },
+}
+
+impl Holder {
+    /// A number that no descriptor was registered under before.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Assembles a holder; nothing runs yet.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let in_force = parts.owned.record().spec.clone();
+        let rest = crate::supervise::rest(parts.owned.record());
+        Self {
+            epoll: parts.epoll,
+            signals: parts.signals,
+            listener: parts.listener,
+            reserve: rustix::fs::open(
+                "/dev/null",
+                rustix::fs::OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            )
+            .ok(),
+            owned: parts.owned,
+            group: None,
+            umask: parts.umask,
+            supervision: Supervision::new(rest),
+            in_force,
+            processes: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            next_number: 0,
+            next_process: 0,
+            waiters: Vec::new(),
+            start_error: None,
+            timers: Timers::default(),
+            killing: None,
+            notes: Vec::new(),
+            facts: Facts::default(),
+            keystrokes: 0,
+            childless: true,
+            origin: Instant::now(),
+            boot_id: session_sys::identity::boot_id().unwrap_or_default(),
+        }
+    }
+
+    /// Watches `fd` for `flags`.
+    pub(crate) fn watch(
+        &self,
+        fd: impl AsFd,
+        token: Token,
+        flags: epoll::EventFlags,
+    ) -> io::Result<()> {
+        Ok(epoll::add(
+            &self.epoll,
+            fd,
+            epoll::EventData::new_u64(token.pack()),
+            flags,
+        )?)
+    }
+
+    /// Serves until nothing of the session is left.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(32);
+        loop {
+            // A moment for late requests before leaving: what is already in a socket is still served.
+            let leaving = self.may_leave();
+            let timeout = match self.timers.next() {
+                _ if leaving => Some(Duration::ZERO),
+                Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+                None => None,
+            };
+            events.clear();
+            let timeout = timeout.map(|left| Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: i64::from(left.subsec_nanos()),
+            });
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                timeout.as_ref(),
+            ) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if leaving && events.is_empty() {
+                return Ok(());
+            }
+            for event in &events {
+                let (data, flags) = (event.data, event.flags);
+                self.dispatch(Token::unpack(data.u64()), flags);
+            }
+            self.fire();
+        }
+    }
+
+    fn dispatch(&mut self, token: Token, flags: epoll::EventFlags) {
+        match token {
+            Token::Signals => self.take_signals(),
+            Token::Listener => self.accept(),
+            Token::Connection(number) => self.serve(number, flags),
+            Token::Source(number) => self.take_output(number),
+            Token::Input(process) => self.give_input(process),
+            Token::Report(process) => self.take_report(process),
+        }
+    }
+
+    /// Does what has come due.
+    fn fire(&mut self) {
+        let now = Instant::now();
+        let due =
+            |timer: &mut Option<Instant>| timer.take_if(|deadline| *deadline <= now).is_some();
+        if due(&mut self.timers.supervision) {
+            self.on_timer();
+        }
+        if due(&mut self.timers.quiet) {
+            self.rest_streams(now);
+        }
+        if due(&mut self.timers.patience) {
+            self.lose_patience(now);
+        }
+    }
+
+    /// A byte came: memory is given back some time after the last one.
+    pub(crate) fn not_quiet(&mut self) {
+        if self.timers.quiet.is_none() {
+            self.timers.quiet = Some(Instant::now() + QUIET);
+        }
+    }
+
+    fn rest_streams(&mut self, now: Instant) {
+        let mut next: Option<Instant> = None;
+        for output in self
+            .processes
+            .values_mut()
+            .flat_map(|process| &mut process.outputs)
+        {
+            let due = output.last() + QUIET;
+            if due <= now {
+                output.rest();
+            } else {
+                next = Some(next.map_or(due, |other| other.min(due)));
+            }
+        }
+        for connection in self.connections.values_mut() {
+            connection.decoder.shrink();
+        }
+        self.timers.quiet = next;
+        if next.is_none() {
+            session_sys::memory::trim();
+        }
+    }
+
+    /// Nothing runs, nothing is planned, and everyone has been told.
+    fn may_leave(&mut self) -> bool {
+        let over = matches!(self.supervision.state(), State::Down(_))
+            && self.childless
+            && self.waiters.is_empty();
+        if !over {
+            return false;
+        }
+        let waiting = self.connections.values().any(|connection| {
+            !connection.introduced || !connection.is_flushed() || !connection.attachments.is_empty()
+        });
+        if waiting && self.timers.patience.is_none() {
+            self.timers.patience = Some(Instant::now() + PATIENCE);
+        }
+        !waiting
+    }
+}
+
+/// What a holder is made of.
+pub(crate) struct Parts {
+    pub(crate) epoll: OwnedFd,
+    pub(crate) signals: SignalFd,
+    pub(crate) listener: OwnedFd,
+    pub(crate) owned: Owned,
+    pub(crate) umask: u32,
+}

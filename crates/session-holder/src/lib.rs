@@ -1,0 +1,75 @@
+//! The holder: one small process per live session, parent of its processes, owner of their PTYs and pipes,
+//! their supervisor, and the server of the session's socket.
+//!
+//! | file | duty |
+//! | --- | --- |
+//! | `startup` | from `session __hold ID` to the loop |
+//! | `holder` | what a holder owns, and the loop |
+//! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
+//! | `supervise` | carries the table's actions out |
+//! | `process`, `program`, `limits` | how a process comes to be |
+//! | `output`, `ring` | one stream: ring in memory, log on disk |
+//! | `serve`, `connection` | clients, and how bytes reach them |
+//! | `calls`, `typing`, `report` | what clients ask, type, and are told |
+//! | `reclaim` | ends what a killed holder left |
+
+mod budget;
+mod calls;
+mod connection;
+mod holder;
+mod limits;
+mod output;
+mod process;
+mod program;
+mod reclaim;
+mod report;
+mod ring;
+mod serve;
+mod startup;
+mod supervise;
+mod supervision;
+mod token;
+mod typing;
+
+use std::process::ExitCode;
+
+pub use program::resolve;
+pub use reclaim::{Reclaimed, reclaim};
+
+/// What keeps a holder from holding.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A step of starting failed.
+    #[error("cannot {what}: {source}")]
+    Start {
+        /// Which one.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The session's files.
+    #[error(transparent)]
+    Store(#[from] session_store::Error),
+    /// What an earlier holder left running does not end.
+    #[error("process {pid} of an earlier run does not end: {source}")]
+    Reclaim {
+        /// The earlier main process.
+        pid: i32,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The hidden role `session __hold ID`.
+///
+/// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked;
+/// the session's directory as working directory; and the environment, limits and umask for its processes.
+pub fn run(_id: &str) -> ExitCode {
+    match startup::hold() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("session: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One output stream of a process: ring in memory, log on disk, one offset for both.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use session_protocol::{StreamId, Timestamp};
+use session_store::log::{LogReader, LogWriter, ReadAt};
+
+use crate::ring::Ring;
+
+/// Most bytes taken from a stream before others get their turn.
+pub(crate) const BATCH: usize = 64 << 10;
+
+/// An output stream. It outlives the process behind it: the next main process writes on at the same offset.
+pub(crate) struct Output {
+    pub(crate) stream: StreamId,
+    ring: Ring,
+    log: LogWriter,
+    /// Opened by the first client that is further behind than the ring reaches.
+    reader: Option<LogReader>,
+    /// When the last byte came.
+    last: Instant,
+    /// The process ended: clients are sent what lies before this offset and then the end of the stream.
+    pub(crate) ended: Option<u64>,
+}
+
+/// Where the bytes at an offset are.
+pub(crate) enum Piece<'a> {
+    /// In memory.
+    Ring([&'a [u8]; 2]),
+    /// Read back from the log, so many of them.
+    Log(usize),
+    /// Nowhere: the stream goes on at this offset.
+    Gap(u64),
+    /// Not there yet.
+    End,
+}
+
+/// How a read of the source went.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// There may be more at once.
+    More,
+    /// Nothing more for now.
+    Drained,
+    /// Nothing more ever.
+    Closed,
+}
+
+impl Output {
+    pub(crate) fn new(stream: StreamId, log: LogWriter) -> io::Result<Self> {
+        Ok(Self {
+            stream,
+            ring: Ring::new(log.end())?,
+            log,
+            reader: None,
+            last: Instant::now(),
+            ended: None,
+        })
+    }
+
+    /// Offset behind the last byte.
+    pub(crate) fn head(&self) -> u64 {
+        self.ring.head()
+    }
+
+    /// Offset that clients are served up to.
+    pub(crate) fn served(&self) -> u64 {
+        self.ended.unwrap_or(self.head())
+    }
+
+    /// Bytes that the disk did not take, in all.
+    pub(crate) fn lost(&self) -> u64 {
+        self.log.lost()
+    }
+
+    /// Offset of the oldest byte that can still be had.
+    pub(crate) fn start(&self) -> u64 {
+        self.log.start().min(self.ring.start())
+    }
+
+    /// When the last byte came.
+    pub(crate) fn last(&self) -> Instant {
+        self.last
+    }
+
+    /// Reads until the source is empty, at most one batch.
+    pub(crate) fn pull(&mut self, source: BorrowedFd<'_>) -> io::Result<Source> {
+        let limit = self.head() + BATCH as u64;
+        loop {
+            let room = limit - self.head();
+            if room == 0 {
+                return Ok(Source::More);
+            }
+            match self.ring.read_from(source, room as usize) {
+                Ok(0) => return Ok(Source::Closed),
+                Ok(_) => self.last = Instant::now(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Source::Drained);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A PTY whose other side is gone says EIO (pty(7)).
+                Err(error)
+                    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) =>
+                {
+                    return Ok(Source::Closed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Writes to the log what it does not have yet. What the disk does not take is counted as lost, not retried
+    /// for ever: a full disk never stops the process.
+    pub(crate) fn journal(&mut self) {
+        let from = self.log.end();
+        let missing = (self.head() - from) as usize;
+        if missing == 0 {
+            return;
+        }
+        let parts = self.ring.slices(from, missing);
+        // What fails is counted by the log, and its offsets are skipped: nothing is left to do here.
+        let _ = self.log.append(&parts, Timestamp::now());
+    }
+
+    /// The bytes at `offset`, at most `max`; those that left the ring are read into `buffer`.
+    pub(crate) fn piece<'a>(
+        &'a mut self,
+        directory: BorrowedFd<'_>,
+        process: &str,
+        offset: u64,
+        max: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Piece<'a> {
+        if offset >= self.head() {
+            return Piece::End;
+        }
+        if offset >= self.ring.start() {
+            return Piece::Ring(self.ring.slices(offset, max));
+        }
+        if self.reader.is_none() {
+            self.reader = LogReader::open(directory, process, self.stream.channel())
+                .ok()
+                .flatten();
+        }
+        let in_ring = self.ring.start();
+        let Some(reader) = self.reader.as_mut() else {
+            return Piece::Gap(in_ring);
+        };
+        buffer.resize(max.min((in_ring - offset) as usize), 0);
+        match reader.read_at(offset, buffer) {
+            Ok(ReadAt::Bytes(len)) => Piece::Log(len),
+            Ok(ReadAt::Gap { next }) => Piece::Gap(next.min(in_ring)),
+            Ok(ReadAt::End) | Err(_) => Piece::Gap(in_ring),
+        }
+    }
+
+    /// The stream is quiet: memory goes back. The log has the bytes, or has counted them as lost.
+    pub(crate) fn rest(&mut self) {
+        if self.log.end() == self.head() {
+            self.ring.release();
+        }
+        self.reader = None;
+    }
+}
+
+/// Makes a descriptor non-blocking: ours alone, never one that a process shares.
+pub(crate) fn nonblocking(fd: impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    Ok(rustix::fs::fcntl_setfl(
+        &fd,
+        flags | rustix::fs::OFlags::NONBLOCK,
+    )?)
+}

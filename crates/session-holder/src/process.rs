@@ -1,0 +1,210 @@
+//! One process of the session: what it is made of in the holder, and how it comes to be.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use session_protocol::{ByteString, Channel, Code, Error, Exit, ProcessId, Size, Stdio, StreamId};
+use session_store::log::LogWriter;
+use session_sys::spawn::{self, ChildStdio, Started};
+
+use crate::output::{Output, nonblocking};
+use crate::program::Launch;
+
+/// A process with its streams. The main process's entry outlives each of its runs.
+pub(crate) struct Process {
+    pub(crate) id: ProcessId,
+    pub(crate) command: Vec<ByteString>,
+    pub(crate) run: Option<Run>,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) size: Size,
+    /// The file it is executed from and the directory it starts in, for error messages.
+    pub(crate) paths: (PathBuf, PathBuf),
+}
+
+/// A living process.
+pub(crate) struct Run {
+    pub(crate) pid: i32,
+    /// Says whether the command was executed; gone once it has.
+    pub(crate) report: Option<OwnedFd>,
+    /// Where keys and input go; `None` once closed.
+    pub(crate) input: Option<OwnedFd>,
+    /// `input` was full and is watched for room.
+    pub(crate) input_watched: bool,
+    /// The PTY's slave side, kept open so that its master never hangs up while a process without open
+    /// descriptors on it lives (pty(7)).
+    pub(crate) slave: Option<OwnedFd>,
+    pub(crate) since: Instant,
+}
+
+/// What a new process reads from and writes to, on our side.
+pub(crate) struct Ends {
+    pub(crate) input: OwnedFd,
+    pub(crate) slave: Option<OwnedFd>,
+    /// The source of each output stream, in the order of `Process::outputs`.
+    pub(crate) sources: Vec<OwnedFd>,
+}
+
+impl Process {
+    /// The name of its directory of streams.
+    pub(crate) fn directory(&self) -> String {
+        directory(self.id)
+    }
+
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.run.as_ref().map(|run| run.pid)
+    }
+
+    pub(crate) fn is_pty(&self) -> bool {
+        self.outputs
+            .iter()
+            .any(|output| output.stream.channel() == Channel::Pty)
+    }
+
+    pub(crate) fn output(&mut self, stream: StreamId) -> Option<&mut Output> {
+        self.outputs
+            .iter_mut()
+            .find(|output| output.stream == stream)
+    }
+}
+
+/// The name of a process's directory of streams.
+pub(crate) fn directory(id: ProcessId) -> String {
+    if id == ProcessId::MAIN {
+        "main".to_owned()
+    } else {
+        format!("p{}", id.0)
+    }
+}
+
+/// The output streams that `stdio` has, each behind its log.
+pub(crate) fn outputs(
+    session: std::os::fd::BorrowedFd<'_>,
+    id: ProcessId,
+    stdio: Stdio,
+    limit: u64,
+) -> Result<Vec<Output>, Error> {
+    let channels: &[Channel] = match stdio {
+        Stdio::Pty(_) => &[Channel::Pty],
+        Stdio::Pipes => &[Channel::Out, Channel::Err],
+    };
+    let name = directory(id);
+    channels
+        .iter()
+        .map(|channel| {
+            let log = LogWriter::open(session, &name, *channel, limit)
+                .map_err(|error| Error::new(Code::Io, error.to_string()))?;
+            Output::new(StreamId::new(id, *channel), log).map_err(|error| {
+                Error::new(
+                    Code::Limit,
+                    format!("cannot map memory for output: {error}"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Both sides of the standard streams.
+pub(crate) fn ends(stdio: Stdio) -> Result<(Ends, ChildStdio), Error> {
+    let failed = |error: std::io::Error| {
+        Error::new(
+            Code::Limit,
+            format!("cannot make the standard streams: {error}"),
+        )
+    };
+    match stdio {
+        Stdio::Pty(size) => {
+            let (master, slave) = session_sys::pty::open(size.rows, size.cols)
+                .map_err(|error| Error::new(Code::Limit, format!("cannot open a PTY: {error}")))?;
+            let input = master.try_clone().map_err(failed)?;
+            let kept = slave.try_clone().map_err(failed)?;
+            Ok((
+                Ends {
+                    input,
+                    slave: Some(kept),
+                    sources: vec![master],
+                },
+                ChildStdio::Terminal(slave),
+            ))
+        }
+        Stdio::Pipes => {
+            let pipe = || {
+                rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+                    .map_err(|error| failed(error.into()))
+            };
+            let (stdin, input) = pipe()?;
+            let (out, stdout) = pipe()?;
+            let (err, stderr) = pipe()?;
+            for fd in [&input, &out, &err] {
+                nonblocking(fd).map_err(failed)?;
+            }
+            Ok((
+                Ends {
+                    input,
+                    slave: None,
+                    sources: vec![out, err],
+                },
+                ChildStdio::Pipes {
+                    stdin,
+                    stdout,
+                    stderr,
+                },
+            ))
+        }
+    }
+}
+
+/// Forks the process, lets `record` write down who it is, and only then opens its gate: a holder that dies in
+/// between leaves a child that exits without having executed anything (invariant 3).
+pub(crate) fn start(
+    launch: &Launch<'_>,
+    stdio: ChildStdio,
+    cgroup: Option<&session_sys::cgroup::Group>,
+    record: impl FnOnce(i32) -> Result<(), Error>,
+) -> Result<(Started, bool), Error> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        Error::new(Code::Limit, format!("{what}: {error}"))
+    };
+    let program = launch.program(stdio)?;
+    let gated = spawn::spawn(&program, cgroup.map(|group| group.fd()))
+        .map_err(|error| failed("cannot start a process", &error))?;
+    record(gated.pid())?;
+    let in_cgroup = gated.in_cgroup();
+    let started = gated
+        .open()
+        .map_err(|error| failed("cannot start a process", &error))?;
+    Ok((started, in_cgroup))
+}
+
+/// Why a process that was started did not execute its command; `None` if it did, `Err` if it is not known yet.
+pub(crate) fn report(
+    report: &OwnedFd,
+    paths: &(PathBuf, PathBuf),
+) -> std::io::Result<Option<Error>> {
+    let Some(failure) = spawn::read_report(report.as_fd())? else {
+        return Ok(None);
+    };
+    let why = reason(&failure.errno);
+    let shown = |path: &std::path::Path| ByteString::from(path.as_os_str().to_owned()).escaped();
+    Ok(Some(match failure.stage {
+        spawn::Stage::Directory => Error::new(
+            Code::BadDirectory,
+            format!("cannot enter the directory '{}': {why}", shown(&paths.1)),
+        ),
+        spawn::Stage::Exec => Error::new(
+            Code::NotExecutable,
+            format!("cannot execute '{}': {why}", shown(&paths.0)),
+        ),
+        _ => Error::new(
+            Code::Limit,
+            format!("cannot start '{}': {why}", shown(&paths.0)),
+        ),
+    }))
+}
+
+/// An error in the kernel's words, without the number that Rust puts behind them.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,505 @@
+//! Clients and streams: who may connect, what comes from them, and how bytes go from a process to all of them.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventFlags};
+use rustix::net::{SocketFlags, accept_with};
+use serde_json::Value;
+use session_protocol::{Channel, Error, Event, Notice, PREFACE, ProcessId, Request};
+
+use crate::connection::Connection;
+use crate::holder::{Holder, PATIENCE};
+use crate::output::Source as Read;
+use crate::token::Token;
+
+/// Clients at once; more are turned away.
+const MOST_CLIENTS: usize = 512;
+/// Bytes taken from a client before others get their turn.
+const TURN: usize = 64 << 10;
+/// A client that must not lose a byte makes the process wait when it is further behind than this …
+const PAUSE: u64 = 1 << 20;
+/// … until it is no further than this.
+const RESUME: u64 = 256 << 10;
+
+impl Holder {
+    /// Takes everyone who waits at the socket.
+    pub(crate) fn accept(&mut self) {
+        loop {
+            match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(socket) => {
+                    let uid = session_sys::socket::peer_uid(&socket).ok();
+                    let allowed =
+                        uid == Some(0) || uid == Some(session_sys::process::effective_uid());
+                    // A foreign user is not even told that it is refused.
+                    if allowed && self.connections.len() < MOST_CLIENTS {
+                        self.connect(socket);
+                    }
+                }
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
+                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+                    // Without a free descriptor the client would stay at the door and wake us for ever.
+                    self.reserve = None;
+                    let turned_away = accept_with(&self.listener, SocketFlags::CLOEXEC);
+                    let again = turned_away.is_ok();
+                    drop(turned_away);
+                    let flags = rustix::fs::OFlags::CLOEXEC;
+                    self.reserve =
+                        rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).ok();
+                    if !again {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Begins to serve a client.
+    pub(crate) fn connect(&mut self, socket: std::os::fd::OwnedFd) {
+        let number = self.number();
+        if self
+            .watch(&socket, Token::Connection(number), EventFlags::IN)
+            .is_ok()
+        {
+            self.connections.insert(number, Connection::new(socket));
+            self.timers
+                .patience
+                .get_or_insert(Instant::now() + PATIENCE);
+        }
+    }
+
+    /// A client can be read from, or written to.
+    pub(crate) fn serve(&mut self, number: u64, flags: EventFlags) {
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            self.listen_to(number);
+        }
+        self.pump_client(number);
+    }
+
+    fn listen_to(&mut self, number: u64) {
+        let mut taken = 0;
+        while taken < TURN {
+            let Some(connection) = self
+                .connections
+                .get_mut(&number)
+                .filter(|connection| !connection.closing)
+            else {
+                return;
+            };
+            let Connection {
+                socket, decoder, ..
+            } = connection;
+            const PIECE: usize = 16 << 10;
+            let space = decoder.space(PIECE);
+            let read = rustix::io::read(&*socket, space);
+            decoder.filled(PIECE, *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(0) => return self.disconnect(number),
+                Ok(read) => taken += read,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(_) => return self.disconnect(number),
+            }
+            self.hear(number);
+        }
+    }
+
+    /// Acts on everything that has come from a client.
+    fn hear(&mut self, number: u64) {
+        while let Some(connection) = self
+            .connections
+            .get_mut(&number)
+            .filter(|connection| !connection.closing)
+        {
+            let heard = match connection.decoder.poll() {
+                Ok(None) => return,
+                Ok(Some(event)) => Heard::from(event),
+                Err(why) => {
+                    connection.goaway(&why.to_string());
+                    return;
+                }
+            };
+            connection.introduced = true;
+            match heard {
+                Heard::Preface => connection.push(&PREFACE),
+                Heard::Control(message) => match Request::parse(message) {
+                    Ok(request) => self.call(number, request),
+                    Err((id, error)) => {
+                        connection.respond(Some(id.unwrap_or(Value::Null)), Err(error))
+                    }
+                },
+                Heard::Data {
+                    stream,
+                    offset,
+                    bytes,
+                } => self.typed(number, stream, offset, &bytes),
+                Heard::Credit { stream, offset } => {
+                    for attachment in connection
+                        .attachments
+                        .iter_mut()
+                        .filter(|it| it.stream == stream)
+                    {
+                        attachment.credit(offset);
+                    }
+                }
+                Heard::Ping(body) => connection.pong(&body),
+                Heard::Nothing => {}
+            }
+        }
+    }
+
+    /// Ends a connection and everything it held.
+    pub(crate) fn disconnect(&mut self, number: u64) {
+        let Some(connection) = self.connections.remove(&number) else {
+            return;
+        };
+        let _ = epoll::delete(&self.epoll, &connection.socket);
+        self.waiters.retain(|waiter| waiter.connection != number);
+        let processes: Vec<ProcessId> = connection
+            .inputs
+            .iter()
+            .map(|input| input.process)
+            .collect();
+        let counted = connection
+            .attachments
+            .iter()
+            .any(|attachment| attachment.interactive);
+        drop(connection);
+        self.resume_sources();
+        for process in processes {
+            self.size_process(process);
+        }
+        if counted {
+            self.publish();
+        }
+    }
+
+    /// Clients that have had their time: those that never spoke, and when nothing is left, those that do not read.
+    pub(crate) fn lose_patience(&mut self, now: Instant) {
+        let over = matches!(self.supervision.state(), crate::supervision::State::Down(_))
+            && self.childless;
+        let late: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| {
+                over || (!connection.introduced && now >= connection.since + PATIENCE)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in late {
+            self.disconnect(number);
+        }
+        self.timers.patience = self
+            .connections
+            .values()
+            .filter(|connection| !connection.introduced)
+            .map(|connection| connection.since + PATIENCE)
+            .min()
+            .map(|due| due.max(now + Duration::from_millis(1)));
+    }
+
+    /// Answers a call, if the caller is still there.
+    pub(crate) fn respond(
+        &mut self,
+        number: u64,
+        id: Option<Value>,
+        outcome: Result<Value, Error>,
+    ) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.respond(id, outcome);
+        }
+        self.pump_client(number);
+    }
+
+    /// Says something to a client.
+    pub(crate) fn tell(&mut self, number: u64, notice: &Notice) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.notify(notice);
+        }
+        self.pump_client(number);
+    }
+
+    /// Output of a process is there.
+    pub(crate) fn take_output(&mut self, number: u64) {
+        if self.pull(number) == Some(Read::Closed) {
+            if let Some(source) = self.sources.remove(&number) {
+                let _ = epoll::delete(&self.epoll, &source.fd);
+            }
+        }
+    }
+
+    /// One batch from a source: to the clients first, then to the log.
+    pub(crate) fn pull(&mut self, number: u64) -> Option<Read> {
+        let source = self.sources.get(&number)?;
+        let stream = source.stream;
+        let output = self.processes.get_mut(&stream.process())?.output(stream)?;
+        let read = output.pull(source.fd.as_fd()).unwrap_or(Read::Closed);
+        let watchers: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.attachments.iter().any(|it| it.stream == stream))
+            .map(|(number, _)| *number)
+            .collect();
+        for watcher in watchers {
+            self.pump_client(watcher);
+        }
+        if let Some(output) = self
+            .processes
+            .get_mut(&stream.process())
+            .and_then(|process| process.output(stream))
+        {
+            output.journal();
+        }
+        self.not_quiet();
+        self.pause_source(number);
+        Some(read)
+    }
+
+    /// Sends to everyone who watches `id`.
+    pub(crate) fn pump_process(&mut self, id: ProcessId) {
+        let watchers: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| {
+                connection
+                    .attachments
+                    .iter()
+                    .any(|it| it.stream.process() == id)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for watcher in watchers {
+            self.pump_client(watcher);
+        }
+    }
+
+    /// Sends a client what it is owed and its socket takes.
+    pub(crate) fn pump_client(&mut self, number: u64) {
+        let outcome = self.try_pump(number);
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        match outcome {
+            Err(_) => return self.disconnect(number),
+            Ok(true) if connection.closing => return self.disconnect(number),
+            Ok(_) if connection.is_clogged() => return self.disconnect(number),
+            Ok(ready) if ready == connection.wants_write => {
+                connection.wants_write = !ready;
+                let flags = if ready {
+                    EventFlags::IN
+                } else {
+                    EventFlags::IN | EventFlags::OUT
+                };
+                let data = epoll::EventData::new_u64(Token::Connection(number).pack());
+                if epoll::modify(&self.epoll, &connection.socket, data, flags).is_err() {
+                    return self.disconnect(number);
+                }
+            }
+            Ok(_) => {}
+        }
+        self.say_ended(number);
+        self.resume_sources();
+    }
+
+    /// `Ok(true)` if everything that may be sent now is sent.
+    fn try_pump(&mut self, number: u64) -> io::Result<bool> {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return Ok(true);
+        };
+        if !connection.flush()? {
+            return Ok(false);
+        }
+        let directory = self.owned.session().directory_fd();
+        for index in 0..connection.attachments.len() {
+            let stream = connection.attachments[index].stream;
+            let Some(process) = self.processes.get_mut(&stream.process()) else {
+                continue;
+            };
+            let name = process.directory();
+            let Some(output) = process.output(stream) else {
+                continue;
+            };
+            if !connection.pump(index, output, (directory, &name))? {
+                return Ok(false);
+            }
+        }
+        connection.flush()
+    }
+
+    /// A process whose every stream was sent to its end has, for this client, ended.
+    fn say_ended(&mut self, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        let ended: Vec<ProcessId> = {
+            let of = |id: ProcessId| {
+                connection
+                    .attachments
+                    .iter()
+                    .filter(move |it| it.stream.process() == id)
+            };
+            let mut ids: Vec<_> = connection
+                .attachments
+                .iter()
+                .map(|it| it.stream.process())
+                .collect();
+            ids.dedup();
+            ids.retain(|id| of(*id).all(|it| it.finished));
+            ids
+        };
+        if ended.is_empty() {
+            return;
+        }
+        for id in ended {
+            let exit = self.processes.get(&id).and_then(|process| process.exit);
+            let notice = match (id, exit) {
+                (ProcessId::MAIN, _) => Notice::Ended(self.status()),
+                (process, Some(exit)) => Notice::Exited { process, exit },
+                (_, None) => continue,
+            };
+            if let Some(connection) = self.connections.get_mut(&number) {
+                connection
+                    .attachments
+                    .retain(|it| it.stream.process() != id);
+                connection.inputs.retain(|it| it.process != id);
+                connection.notify(&notice);
+            }
+        }
+        self.pump_client(number);
+        self.forget_ended();
+    }
+
+    /// Stops reading for the sake of a client that must not lose a byte.
+    fn pause_source(&mut self, number: u64) {
+        let Some(stream) = self.sources.get(&number).map(|source| source.stream) else {
+            return;
+        };
+        if self.lossless_lag(stream) <= PAUSE {
+            return;
+        }
+        if let Some(source) = self
+            .sources
+            .get_mut(&number)
+            .filter(|source| !source.paused)
+        {
+            source.paused = epoll::delete(&self.epoll, &source.fd).is_ok();
+        }
+    }
+
+    fn resume_sources(&mut self) {
+        let ready: Vec<u64> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.paused && self.lossless_lag(source.stream) <= RESUME)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in ready {
+            if let Some(source) = self.sources.get_mut(&number) {
+                source.paused = false;
+                let data = epoll::EventData::new_u64(Token::Source(number).pack());
+                let _ = epoll::add(&self.epoll, &source.fd, data, EventFlags::IN);
+            }
+        }
+    }
+
+    fn lossless_lag(&self, stream: session_protocol::StreamId) -> u64 {
+        let head = self
+            .processes
+            .get(&stream.process())
+            .and_then(|process| {
+                process
+                    .outputs
+                    .iter()
+                    .find(|output| output.stream == stream)
+            })
+            .map_or(0, |output| output.head());
+        self.connections
+            .values()
+            .flat_map(|connection| &connection.attachments)
+            .filter(|attachment| attachment.lossless && attachment.stream == stream)
+            .map(|attachment| head.saturating_sub(attachment.next))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Which channel a person means by a process's output.
+    pub(crate) fn default_channel(&self, id: ProcessId) -> Channel {
+        let pty = self
+            .processes
+            .get(&id)
+            .is_none_or(|process| process.is_pty());
+        if pty { Channel::Pty } else { Channel::Out }
+    }
+
+    /// Spawned processes that ended and that nobody watches any more are kept to a number.
+    fn forget_ended(&mut self) {
+        const REMEMBERED: usize = 32;
+        let watched = |id: ProcessId| {
+            self.connections
+                .values()
+                .flat_map(|it| &it.attachments)
+                .any(|it| it.stream.process() == id)
+                || self
+                    .sources
+                    .values()
+                    .any(|source| source.stream.process() == id)
+        };
+        let mut ended: Vec<ProcessId> = self
+            .processes
+            .values()
+            .filter(|it| {
+                it.id != ProcessId::MAIN && it.run.is_none() && it.exit.is_some() && !watched(it.id)
+            })
+            .map(|it| it.id)
+            .collect();
+        ended.truncate(ended.len().saturating_sub(REMEMBERED));
+        for id in ended {
+            self.processes.remove(&id);
+            let _ = session_store::log::remove(
+                self.owned.session().directory_fd(),
+                &crate::process::directory(id),
+            );
+        }
+    }
+}
+
+/// An event that no longer borrows from the decoder: acting on it may end the connection.
+enum Heard {
+    Preface,
+    Control(Value),
+    Data {
+        stream: session_protocol::StreamId,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    Credit {
+        stream: session_protocol::StreamId,
+        offset: u64,
+    },
+    Ping(Vec<u8>),
+    Nothing,
+}
+
+impl From<Event<'_>> for Heard {
+    fn from(event: Event<'_>) -> Self {
+        match event {
+            Event::Preface => Self::Preface,
+            Event::Control(message) => Self::Control(message),
+            Event::Data {
+                stream,
+                offset,
+                bytes,
+                ..
+            } => Self::Data {
+                stream,
+                offset,
+                bytes: bytes.to_vec(),
+            },
+            Event::Credit { stream, offset } => Self::Credit { stream, offset },
+            Event::Ping(body) => Self::Ping(body),
+            Event::TextMode | Event::Reset { .. } | Event::Pong | Event::Goaway(_) => Self::Nothing,
+        }
+    }
+}

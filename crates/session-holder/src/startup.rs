@@ -1,0 +1,102 @@
+//! From `session __hold ID` to a running main process: inherited descriptors, signals, socket, first start.
+//!
+//! The order matters for the time until the command's first instruction: what the start does not need (the
+//! socket) comes after it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::{self, EventFlags};
+use session_protocol::{Desired, Signal};
+use session_store::Owned;
+use session_sys::event::SignalFd;
+use session_sys::process;
+
+use crate::Error;
+use crate::holder::{Holder, Parts};
+use crate::supervision::Event;
+use crate::token::Token;
+
+/// Holds the session whose directory is the working directory, as [`crate::run`] describes.
+pub(crate) fn hold() -> Result<(), Error> {
+    let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
+    let client = process::take_inherited(0).map_err(step("take over the first client"))?;
+    let lock = process::take_inherited(1).map_err(step("take over the lock"))?;
+    let directory = rustix::fs::open(".", DIRECTORY, rustix::fs::Mode::empty())
+        .map_err(|error| step("open the session's directory")(error.into()))?;
+    detach().map_err(step("detach from the caller"))?;
+    let umask = process::set_umask(0o077);
+    let signals = SignalFd::new(&[Signal::CHLD.number(), Signal::TERM.number()])
+        .map_err(step("watch signals"))?;
+
+    let mut owned = Owned::from_inherited(directory, lock)?;
+    owned.announce_holder()?;
+    let _ = rustix::process::chdir("/");
+    crate::reclaim::reclaim(&mut owned)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+        .map_err(|error| step("make an epoll")(error.into()))?;
+    let listener = session_sys::socket::listen(owned.session().directory_fd(), "socket", 4096)
+        .map_err(step("listen on the session's socket"))?;
+    let mut holder = Holder::new(Parts {
+        epoll,
+        signals,
+        listener,
+        owned,
+        umask,
+    });
+    holder
+        .begin(client)
+        .map_err(step("watch the first descriptors"))?;
+    process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
+    holder.run().map_err(step("wait for events"))?;
+    holder.end();
+    Ok(())
+}
+
+const DIRECTORY: rustix::fs::OFlags = rustix::fs::OFlags::RDONLY
+    .union(rustix::fs::OFlags::DIRECTORY)
+    .union(rustix::fs::OFlags::CLOEXEC);
+
+/// Out of the caller's terminal, process group and reach of its signals; parent of every orphan.
+fn detach() -> io::Result<()> {
+    process::new_session()?;
+    process::set_name(c"session")?;
+    process::become_subreaper()?;
+    // A caller that ignores SIGCHLD (nohup, cron) would have the kernel reap our children unseen (wait(2)).
+    session_sys::event::default(Signal::CHLD.number())?;
+    for signal in [
+        "HUP", "INT", "QUIT", "PIPE", "ALRM", "USR1", "USR2", "TSTP", "TTIN", "TTOU",
+    ] {
+        if let Ok(signal) = signal.parse::<Signal>() {
+            session_sys::event::ignore(signal.number())?;
+        }
+    }
+    Ok(())
+}
+
+impl Holder {
+    /// Starts the main process, then opens the door.
+    fn begin(&mut self, client: OwnedFd) -> io::Result<()> {
+        self.group = session_sys::cgroup::Group::create(&self.owned.record().id.to_string()).ok();
+        self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
+        if let Err(error) = self.apply(Event::Start) {
+            self.start_error = Some(error);
+        }
+        self.watch(&self.listener, Token::Listener, EventFlags::IN)?;
+        crate::output::nonblocking(&client)?;
+        self.connect(client);
+        self.publish();
+        Ok(())
+    }
+
+    /// Nothing is left: so is nothing of ours.
+    fn end(self) {
+        if let Some(group) = &self.group {
+            let _ = group.remove();
+        }
+        debug_assert!(
+            self.owned.record().desired == Desired::Down
+                || self.processes.values().all(|it| it.run.is_none())
+        );
+    }
+}

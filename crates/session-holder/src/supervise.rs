@@ -1,0 +1,672 @@
+//! The main process, carried out: the actions of the state table become system calls, and what the kernel says
+//! becomes events.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::EventFlags;
+use session_protocol::{
+    Code, Desired, Error, Exit, Notice, ProcessId, Signal, Size, Stdio, Timestamp,
+};
+use session_store::{LastState, Record, Restart};
+use session_sys::process::Reaped;
+use session_sys::tree;
+
+use crate::budget::Limits;
+use crate::holder::{Holder, Source, Until};
+use crate::output::Source as Read;
+use crate::process::{self, Process, Run};
+use crate::program::{self, Launch};
+use crate::supervision::{Action, Event, Policy, Refusal, Rest, Rules, State, Supervision};
+use crate::token::Token;
+
+/// Processes that outlive SIGKILL for so long are reported, not waited for.
+const STUCK: Duration = Duration::from_secs(5);
+/// How long a frozen cgroup may take to say so (a process deep in the kernel freezes late).
+const FREEZING: Duration = Duration::from_secs(1);
+/// Bytes still read from a dead main process's terminal; what its orphans add meanwhile has to end somewhere.
+const LAST_WORDS: usize = 64;
+
+/// The state of a session that nobody holds.
+pub(crate) fn rest(record: &Record) -> Rest {
+    match record.last.state {
+        LastState::NotStarted => Rest::NotStarted,
+        LastState::Stopped => Rest::Stopped,
+        LastState::Failed => Rest::Failed,
+        LastState::Up | LastState::Exited => Rest::Exited,
+    }
+}
+
+impl Holder {
+    pub(crate) fn rules(&self) -> Rules {
+        let spec = &self.in_force;
+        Rules {
+            policy: match spec.restart {
+                Restart::Always => Policy::Always,
+                Restart::OnFailure => Policy::OnFailure,
+                Restart::No => Policy::No,
+            },
+            limits: Limits {
+                delay: spec.restart_delay,
+                max_delay: spec.restart_max_delay,
+                count: spec.restart_limit.count,
+                window: spec.restart_limit.window,
+            },
+            stop_timeout: spec.stop_timeout,
+        }
+    }
+
+    /// Takes an event through the table. A verb is refused if it does not fit, or cannot be made durable.
+    pub(crate) fn apply(&mut self, event: Event) -> Result<(), Error> {
+        let before: Supervision = self.supervision.clone();
+        let actions = self
+            .supervision
+            .on(event, &self.rules())
+            .map_err(|refusal| self.refuse(refusal))?;
+        for (index, action) in actions.into_iter().enumerate() {
+            let done = self.act(action);
+            match (action, done) {
+                (Action::Desire(_), Err(error)) if index == 0 && event.is_verb() => {
+                    self.supervision = before;
+                    return Err(error);
+                }
+                (_, Err(error)) => self.note(error.message),
+                (_, Ok(())) => {}
+            }
+        }
+        if event == Event::Empty || event == Event::Stuck {
+            self.answer(Until::Down, event == Event::Stuck);
+        }
+        self.settle();
+        if event.is_verb() && matches!(self.supervision.state(), State::Ending { .. }) {
+            // Perhaps nothing is left already: then no signal would come to say so.
+            self.childless = false;
+            self.reap();
+        }
+        Ok(())
+    }
+
+    /// As [`Holder::apply`], for what no verb asked for: there is nobody to refuse.
+    fn happened(&mut self, event: Event) {
+        if let Err(error) = self.apply(event) {
+            self.note(error.message);
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Error {
+        let code = match refusal {
+            Refusal::Running => Code::Running,
+            Refusal::NotRunning => Code::NotRunning,
+        };
+        Error::new(code, self.status().sentence().trim_end_matches('.'))
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Error> {
+        match action {
+            Action::Spawn => self.spawn_main(),
+            Action::Signal => self.ask_to_end(),
+            Action::Kill => self.kill_all(),
+            Action::Freeze => self.freeze(),
+            Action::Thaw => self.thaw(),
+            Action::Arm(delay) => {
+                self.timers.supervision = Some(Instant::now() + delay);
+                let retry = self.supervision.state() == State::Backoff;
+                self.facts.retry_boottime_ms =
+                    retry.then(|| session_sys::process::boottime_ms() + delay.as_millis() as u64);
+            }
+            Action::Disarm => {
+                self.timers.supervision = None;
+                self.facts.retry_boottime_ms = None;
+                self.killing = None;
+            }
+            Action::Desire(desired) => return self.desire(desired),
+            Action::Finish => self.finish(),
+        }
+        Ok(())
+    }
+
+    /// Writes what is wanted, unless the record says so already.
+    fn desire(&mut self, desired: Desired) -> Result<(), Error> {
+        let record = self.owned.record();
+        let up = desired == Desired::Up;
+        if record.desired == desired && (!up || record.last.state == LastState::Up) {
+            return Ok(());
+        }
+        let mut record = record.clone();
+        record.desired = desired;
+        if up {
+            record.last.state = LastState::Up;
+        }
+        self.owned
+            .write_record(record)
+            .map_err(|error| Error::new(Code::Io, error.to_string()))
+    }
+
+    /// Starts the main process. A failure becomes an event, as it does when it shows only later.
+    fn spawn_main(&mut self) {
+        self.facts.retry_boottime_ms = None;
+        self.timers.supervision = None;
+        self.start_error = None;
+        if let Err(error) = self.try_spawn_main() {
+            self.spawn_failed(error);
+        }
+    }
+
+    fn spawn_failed(&mut self, error: Error) {
+        // 127 and 126 are what a shell says of a command that it cannot find or execute.
+        let missing = error.code == Code::NotExecutable
+            && error.message.ends_with("No such file or directory");
+        let code = if missing { 127 } else { 126 };
+        let exit = Exit {
+            code: Some(code),
+            signal: None,
+            at: Timestamp::now(),
+        };
+        self.facts.exit = Some(exit);
+        if let State::Starting { asked: false, .. } = self.supervision.state() {
+            self.note(error.message.clone());
+        }
+        self.start_error = Some(error);
+        self.happened(Event::SpawnFailed {
+            exit,
+            now: self.origin.elapsed(),
+        });
+    }
+
+    fn try_spawn_main(&mut self) -> Result<(), Error> {
+        self.in_force = self.owned.record().spec.clone();
+        let spec = &self.in_force;
+        let size = self
+            .processes
+            .get(&ProcessId::MAIN)
+            .map_or(Size::default(), |main| main.size);
+        let stdio = if spec.pty {
+            Stdio::Pty(size)
+        } else {
+            Stdio::Pipes
+        };
+        let record = self.owned.record();
+        let env = program::environment(spec, &record.id, &record.name, spec.pty);
+        let launch = Launch {
+            executable: Path::new(spec.executable.as_os_str()),
+            command: &spec.command,
+            env: &env,
+            directory: Path::new(spec.directory.as_os_str()),
+            umask: self.umask,
+            limits: &spec.limits,
+        };
+        let (ends, theirs) = process::ends(stdio)?;
+        self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
+        let owned = &self.owned;
+        let (started, in_cgroup) = process::start(&launch, theirs, self.group.as_ref(), |pid| {
+            let identity = session_sys::identity::Identity::of(pid).map_err(|error| {
+                Error::new(Code::Io, format!("cannot identify process {pid}: {error}"))
+            })?;
+            owned
+                .write_identity(&identity)
+                .map_err(|error| Error::new(Code::Io, error.to_string()))
+        })?;
+        self.childless = false;
+        if !in_cgroup {
+            self.leave_group();
+        }
+        let command = self.in_force.command.clone();
+        let paths = (
+            self.in_force.executable.as_os_str().to_owned().into(),
+            self.in_force.directory.as_os_str().to_owned().into(),
+        );
+        let log_limit = self.in_force.log_limit;
+        let wanted = match stdio {
+            Stdio::Pty(_) => 1,
+            Stdio::Pipes => 2,
+        };
+        let kept = self
+            .processes
+            .remove(&ProcessId::MAIN)
+            .filter(|main| main.outputs.len() == wanted);
+        let mut main = match kept {
+            Some(main) => main,
+            None => Process {
+                id: ProcessId::MAIN,
+                command: Vec::new(),
+                run: None,
+                exit: None,
+                outputs: process::outputs(
+                    self.owned.session().directory_fd(),
+                    ProcessId::MAIN,
+                    stdio,
+                    log_limit,
+                )?,
+                size,
+                paths: Default::default(),
+            },
+        };
+        main.command = command;
+        main.paths = paths;
+        for output in &mut main.outputs {
+            output.ended = None;
+        }
+        self.facts.started_at = Some(Timestamp::now());
+        self.facts.started_boottime_ms = Some(session_sys::process::boottime_ms());
+        self.processes.insert(ProcessId::MAIN, main);
+        self.run_process(ProcessId::MAIN, started, ends)
+            .map_err(|error| {
+                Error::new(
+                    Code::Limit,
+                    format!("cannot watch the new process: {error}"),
+                )
+            })
+    }
+
+    /// Connects a started process to the loop.
+    pub(crate) fn run_process(
+        &mut self,
+        id: ProcessId,
+        started: session_sys::spawn::Started,
+        ends: process::Ends,
+    ) -> io::Result<()> {
+        self.watch(&started.report, Token::Report(id), EventFlags::IN)?;
+        let streams: Vec<_> = self
+            .processes
+            .get(&id)
+            .map(|process| process.outputs.iter().map(|output| output.stream).collect())
+            .unwrap_or_default();
+        for (fd, stream) in ends.sources.into_iter().zip(streams) {
+            let number = self.number();
+            self.watch(&fd, Token::Source(number), EventFlags::IN)?;
+            self.sources.insert(
+                number,
+                Source {
+                    fd,
+                    stream,
+                    paused: false,
+                },
+            );
+        }
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.exit = None;
+            process.run = Some(Run {
+                pid: started.pid,
+                report: Some(started.report),
+                input: Some(ends.input),
+                input_watched: false,
+                slave: ends.slave,
+                since: Instant::now(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a process executed its command has become known.
+    pub(crate) fn take_report(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        let paths = &process.paths;
+        let Some(run) = process.run.as_mut() else {
+            return;
+        };
+        let Some(report) = run.report.as_ref() else {
+            return;
+        };
+        let failure = match process::report(report, paths) {
+            Ok(failure) => failure,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => Some(Error::new(
+                Code::Limit,
+                format!("cannot start the process: {error}"),
+            )),
+        };
+        if let Some(report) = run.report.take() {
+            let _ = rustix::event::epoll::delete(&self.epoll, &report);
+        }
+        match (failure, id) {
+            (None, ProcessId::MAIN) => self.happened(Event::Executed),
+            (None, _) => self.spawned(id, Ok(())),
+            // The child is dying; it is forgotten here, so that its end is not taken for an exit.
+            (Some(error), ProcessId::MAIN) => {
+                self.close_run(id);
+                self.spawn_failed(error);
+            }
+            (Some(error), _) => {
+                self.close_run(id);
+                self.spawned(id, Err(error));
+            }
+        }
+    }
+
+    pub(crate) fn take_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.next() {
+            if signal == Signal::TERM.number() {
+                self.happened(Event::Shutdown);
+            }
+        }
+        self.reap();
+    }
+
+    /// Collects every child that has ended, ours and those that were orphaned to us.
+    pub(crate) fn reap(&mut self) {
+        loop {
+            match session_sys::process::reap() {
+                Ok(Reaped::One { pid, code, signal }) => {
+                    let exit = Exit {
+                        code,
+                        signal: signal.and_then(Signal::new),
+                        at: Timestamp::now(),
+                    };
+                    self.child_ended(pid, exit);
+                }
+                Ok(Reaped::NoChildren) => {
+                    if !self.childless {
+                        self.childless = true;
+                        self.happened(Event::Empty);
+                    }
+                    return;
+                }
+                Ok(Reaped::Alive) | Err(_) => return,
+            }
+        }
+    }
+
+    fn child_ended(&mut self, pid: i32, exit: Exit) {
+        let Some(id) = self
+            .processes
+            .values()
+            .find(|process| process.pid() == Some(pid))
+            .map(|process| process.id)
+        else {
+            return;
+        };
+        // It may have ended before its report was read: the report says whether it ever ran.
+        self.take_report(id);
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = process.run.as_ref() else {
+            return;
+        };
+        let lived = run.since.elapsed();
+        process.exit = Some(exit);
+        self.drain(id);
+        self.close_run(id);
+        if id == ProcessId::MAIN {
+            self.facts.exit = Some(exit);
+            self.happened(Event::MainExited {
+                exit,
+                lived,
+                now: self.origin.elapsed(),
+            });
+        } else {
+            self.end_outputs(id);
+        }
+    }
+
+    /// Takes what a dead process had still written. `read` flushes the terminal's work queue before it says
+    /// EAGAIN, so nothing of it is left behind then.
+    fn drain(&mut self, id: ProcessId) {
+        let numbers: Vec<u64> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.stream.process() == id)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            for _ in 0..LAST_WORDS {
+                if self.pull(number) != Some(Read::More) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Lets go of a dead process's descriptors. Its pipes stay until end of file: what it left behind may
+    /// still write to them, and the log keeps it.
+    pub(crate) fn close_run(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        let pty = process.is_pty();
+        if let Some(run) = process.run.take() {
+            for fd in run.report.iter().chain(&run.input) {
+                let _ = rustix::event::epoll::delete(&self.epoll, fd);
+            }
+        }
+        if pty {
+            self.sources.retain(|_, source| {
+                let keep = source.stream.process() != id;
+                if !keep {
+                    let _ = rustix::event::epoll::delete(&self.epoll, &source.fd);
+                }
+                keep
+            });
+        }
+        self.forget_typed(id);
+    }
+
+    pub(crate) fn on_timer(&mut self) {
+        let stuck = self.killing.is_some_and(|since| since.elapsed() > STUCK);
+        if !stuck {
+            self.happened(Event::Timer);
+            return;
+        }
+        let left: Vec<String> = self
+            .living()
+            .iter()
+            .map(|entry| format!("{} ({})", entry.pid, entry.name))
+            .collect();
+        self.note(format!("not ended, although killed: {}", left.join(", ")));
+        self.happened(Event::Stuck);
+    }
+
+    fn living(&self) -> Vec<tree::Entry> {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let mut entries = tree::descendants(me).unwrap_or_default();
+        entries.retain(|entry| entry.state != 'Z');
+        entries
+    }
+
+    fn sweep(&mut self, signal: Signal) -> Result<usize, Error> {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let signalled = tree::signal(me, signal.number()).map_err(|error| {
+            Error::new(
+                Code::Io,
+                format!("cannot signal the session's processes: {error}"),
+            )
+        })?;
+        if !signalled.denied.is_empty() {
+            let pids: Vec<String> = signalled.denied.iter().map(ToString::to_string).collect();
+            self.note(format!("not ours to signal: PID {}", pids.join(", ")));
+        }
+        Ok(signalled.sent)
+    }
+
+    /// The stop signal to every process; SIGCONT, or the stopped ones would not see it; and a hang-up for
+    /// shells on a terminal, which ignore SIGTERM (`docs/adr/0006-stopping-shells.md`).
+    fn ask_to_end(&mut self) {
+        let signal = self.in_force.stop_signal;
+        let pty = self.in_force.pty;
+        let deaf: Vec<tree::Entry> = if pty && signal == Signal::TERM {
+            self.living()
+                .into_iter()
+                .filter(|entry| tree::ignores(entry.pid, signal.number()))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let _ = self.sweep(signal);
+        for entry in &deaf {
+            let _ = tree::signal_entry(entry, Signal::HUP.number());
+        }
+        let _ = self.sweep(Signal::CONT);
+    }
+
+    fn kill_all(&mut self) {
+        self.killing.get_or_insert_with(Instant::now);
+        if let Some(group) = &self.group {
+            let _ = group.kill();
+        }
+        let _ = self.sweep(Signal::KILL);
+    }
+
+    /// Sends `signal` to every process.
+    pub(crate) fn signal_all(&mut self, signal: Signal) -> Result<(), Error> {
+        let living = !self.childless;
+        if !living {
+            return Err(self.refuse(Refusal::NotRunning));
+        }
+        if let (Signal::KILL, Some(group)) = (signal, &self.group) {
+            let _ = group.kill();
+        }
+        self.sweep(signal).map(drop)
+    }
+
+    fn freeze(&mut self) {
+        let Some(group) = &self.group else {
+            let me = rustix::process::getpid().as_raw_nonzero().get();
+            if let Ok(stopped) = tree::stop(me) {
+                if !stopped.denied.is_empty() {
+                    self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
+                }
+            }
+            return;
+        };
+        let deadline = Instant::now() + FREEZING;
+        let frozen = (|| {
+            let events = group.events()?;
+            group.freeze(true)?;
+            while !group.is_frozen()? {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                let timeout = rustix::event::Timespec {
+                    tv_sec: 0,
+                    tv_nsec: i64::from(left.subsec_nanos()),
+                };
+                let mut fds = [rustix::event::PollFd::new(
+                    &events,
+                    rustix::event::PollFlags::PRI,
+                )];
+                let _ = rustix::event::poll(&mut fds, Some(&timeout));
+            }
+            io::Result::Ok(true)
+        })();
+        if !matches!(frozen, Ok(true)) {
+            self.note("not every process is frozen yet".to_owned());
+        }
+    }
+
+    fn thaw(&mut self) {
+        match &self.group {
+            Some(group) => {
+                if let Err(error) = group.freeze(false) {
+                    self.note(format!("cannot thaw: {error}"));
+                }
+            }
+            None => {
+                let me = rustix::process::getpid().as_raw_nonzero().get();
+                let _ = tree::resume(me);
+            }
+        }
+    }
+
+    /// The processes are not in the group: it is of no use.
+    fn leave_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = group.remove();
+        }
+    }
+
+    /// The main process ended for good: the record says so, and then the clients are told.
+    fn finish(&mut self) {
+        let state = match self.supervision.state() {
+            State::Down(Rest::NotStarted) => LastState::NotStarted,
+            State::Down(Rest::Stopped) => LastState::Stopped,
+            State::Down(Rest::Failed) => LastState::Failed,
+            _ => LastState::Exited,
+        };
+        let mut record = self.owned.record().clone();
+        record.last.state = state;
+        record.last.exit = self.facts.exit;
+        record.last.restarts = self.supervision.restarts();
+        record.last.started_at = self.facts.started_at.or(record.last.started_at);
+        record.last.notes = self.notes.clone();
+        if let Err(error) = self.owned.write_record(record) {
+            self.note(format!("the end is not on record: {error}"));
+        }
+        self.end_outputs(ProcessId::MAIN);
+    }
+
+    /// Clients get what is there, then the end of the stream, then the notice.
+    fn end_outputs(&mut self, id: ProcessId) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            for output in &mut process.outputs {
+                output.ended = Some(output.head());
+            }
+        }
+        self.pump_process(id);
+    }
+
+    /// Brings everything that shows the state up to date, and answers who waited for it.
+    fn settle(&mut self) {
+        match self.supervision.state() {
+            State::Running | State::Suspended => self.answer(Until::Up, false),
+            State::Down(_) => {
+                self.answer(Until::Up, true);
+                self.answer(Until::Down, false);
+            }
+            _ => {}
+        }
+        self.publish();
+    }
+
+    /// Answers the waiters for `until`, with an error if it came to nothing.
+    fn answer(&mut self, until: Until, failed: bool) {
+        let outcome = if !failed {
+            Ok(serde_json::to_value(self.status()).unwrap_or_default())
+        } else if until == Until::Up {
+            Err(self
+                .start_error
+                .clone()
+                .unwrap_or_else(|| self.refuse(Refusal::NotRunning)))
+        } else {
+            let left = self.notes.last().cloned().unwrap_or_default();
+            Err(Error::new(Code::NotEmpty, left))
+        };
+        let (answered, waiting) = std::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiter| waiter.until == until);
+        self.waiters = waiting;
+        for waiter in answered {
+            self.respond(waiter.connection, waiter.id, outcome.clone());
+        }
+    }
+
+    /// Rewrites `live` and tells subscribers.
+    pub(crate) fn publish(&mut self) {
+        let status = self.status();
+        let live = self.live(status.clone());
+        if let Err(error) = self.owned.write_live(&live) {
+            self.note(format!("`ls` shows old news: {error}"));
+        }
+        let notice = Notice::Changed(status);
+        let subscribers: Vec<u64> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.subscribed)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in subscribers {
+            self.tell(number, &notice);
+        }
+    }
+
+    /// Something a person should know; each is kept once.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+            self.notes.truncate(16);
+        }
+    }
+}

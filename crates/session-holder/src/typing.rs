@@ -1,0 +1,325 @@
+//! What clients type: from their DATA frames into the process, acknowledged as it is taken; and whose terminal
+//! decides the size.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::event::epoll::{self, EventFlags};
+use serde_json::Value;
+use session_protocol::{Channel, Code, Error, INPUT_WINDOW, ProcessId, Size, StreamId};
+
+use crate::connection::{Connection, Input};
+use crate::holder::Holder;
+use crate::token::Token;
+
+/// The end-of-file character of a terminal, Ctrl-D unless the program chose another (termios(3)).
+fn end_of_file(terminal: impl AsFd) -> u8 {
+    rustix::termios::tcgetattr(terminal).map_or(4, |modes| {
+        modes.special_codes[rustix::termios::SpecialCodeIndex::VEOF]
+    })
+}
+
+impl Input {
+    /// Nothing typed yet into `process`.
+    pub(crate) fn new(process: ProcessId) -> Self {
+        Self {
+            process,
+            stream: StreamId::new(process, Channel::In),
+            queue: std::collections::VecDeque::new(),
+            received: 0,
+            size: None,
+            typed: 0,
+            close: false,
+            waiting: std::collections::VecDeque::new(),
+            interactive: false,
+        }
+    }
+}
+
+impl Connection {
+    /// What this client types into `process`, if it may.
+    pub(crate) fn input(&mut self, process: ProcessId) -> Option<&mut Input> {
+        self.inputs
+            .iter_mut()
+            .find(|input| input.process == process)
+    }
+}
+
+impl Holder {
+    /// Bytes for a process came from a client.
+    pub(crate) fn typed(&mut self, number: u64, stream: StreamId, offset: u64, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        let process = stream.process();
+        let known = connection
+            .inputs
+            .iter_mut()
+            .find(|input| input.stream == stream);
+        let Some(input) = known else {
+            // It ended while they were on their way, or the client is read-only.
+            return;
+        };
+        if offset != input.received {
+            let expected = input.received;
+            return connection.goaway(&format!(
+                "input at offset {offset} where {expected} was expected"
+            ));
+        }
+        if input.queue.len() + bytes.len() > INPUT_WINDOW as usize {
+            return connection.goaway("more input than was granted");
+        }
+        input.received += bytes.len() as u64;
+        input.queue.extend(bytes);
+        self.lead(number, process);
+        self.give_input(process);
+    }
+
+    /// The client `number` typed: its terminal leads the size from now on.
+    fn lead(&mut self, number: u64, process: ProcessId) {
+        let leads = self.leader(process) == Some(number);
+        self.keystrokes += 1;
+        let now = self.keystrokes;
+        if let Some(input) = self
+            .connections
+            .get_mut(&number)
+            .and_then(|connection| connection.input(process))
+        {
+            input.typed = now;
+        }
+        if !leads {
+            self.size_process(process);
+        }
+    }
+
+    /// Input that came as a call; it is answered once the process took all of it.
+    pub(crate) fn write(
+        &mut self,
+        number: u64,
+        process: ProcessId,
+        data: &[u8],
+        id: Option<Value>,
+    ) {
+        let alive = self
+            .processes
+            .get(&process)
+            .and_then(|it| it.run.as_ref())
+            .is_some_and(|run| run.input.is_some());
+        if !alive {
+            let error = Error::new(
+                Code::NotRunning,
+                "the process does not run, or its input is closed",
+            );
+            return self.respond(number, id, Err(error));
+        }
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        if connection.input(process).is_none() {
+            connection.inputs.push(Input::new(process));
+        }
+        let Some(input) = connection.input(process) else {
+            return;
+        };
+        input.received += data.len() as u64;
+        input.queue.extend(data);
+        input
+            .waiting
+            .push_back((input.received, id.unwrap_or(Value::Null)));
+        self.give_input(process);
+    }
+
+    /// End of input: of a pipe once the queue is empty; on a terminal the character that means it.
+    pub(crate) fn close_stdin(&mut self, number: u64, process: ProcessId) -> Result<Value, Error> {
+        let missing = || {
+            Error::new(
+                Code::NotRunning,
+                "the process does not run, or its input is closed",
+            )
+        };
+        let run = self
+            .processes
+            .get(&process)
+            .and_then(|it| it.run.as_ref())
+            .ok_or_else(missing)?;
+        let end = match (&run.slave, &run.input) {
+            (Some(slave), _) => Some(end_of_file(slave)),
+            (None, Some(_)) => None,
+            (None, None) => return Err(missing()),
+        };
+        let connection = self.connections.get_mut(&number).ok_or_else(missing)?;
+        if connection.input(process).is_none() {
+            connection.inputs.push(Input::new(process));
+        }
+        let input = connection.input(process).ok_or_else(missing)?;
+        match end {
+            Some(character) => {
+                input.received += 1;
+                input.queue.push_back(character);
+            }
+            None => input.close = true,
+        }
+        self.give_input(process);
+        Ok(Value::Object(serde_json::Map::new()))
+    }
+
+    /// Moves typed bytes into the process, as many as it takes now.
+    pub(crate) fn give_input(&mut self, process: ProcessId) {
+        let mut full = false;
+        let mut close = false;
+        if let Some(run) = self
+            .processes
+            .get_mut(&process)
+            .and_then(|it| it.run.as_mut())
+        {
+            for connection in self.connections.values_mut() {
+                let Some(input) = connection
+                    .inputs
+                    .iter_mut()
+                    .find(|input| input.process == process)
+                else {
+                    continue;
+                };
+                let before = input.taken();
+                while let (false, Some(fd)) = (full, run.input.as_ref()) {
+                    let (bytes, _) = input.queue.as_slices();
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    match rustix::io::write(fd, bytes) {
+                        Ok(taken) => drop(input.queue.drain(..taken)),
+                        Err(rustix::io::Errno::INTR) => {}
+                        Err(rustix::io::Errno::AGAIN) => full = true,
+                        // The process closed its input: what is typed for it goes nowhere, as in a shell.
+                        Err(_) => input.queue.clear(),
+                    }
+                }
+                let (stream, taken) = (input.stream, input.taken());
+                close |= input.close && input.queue.is_empty();
+                if input.queue.is_empty() && input.queue.capacity() > 4096 {
+                    input.queue = std::collections::VecDeque::new();
+                }
+                if taken > before {
+                    connection.credit(stream, taken);
+                }
+            }
+            let watched = run.input_watched;
+            if let Some(fd) = run.input.as_ref() {
+                let token = epoll::EventData::new_u64(Token::Input(process).pack());
+                let changed = match (watched, full) {
+                    (false, true) => epoll::add(&self.epoll, fd, token, EventFlags::OUT),
+                    (true, false) => epoll::delete(&self.epoll, fd),
+                    _ => Ok(()),
+                };
+                run.input_watched = full && changed.is_ok();
+            }
+            if close {
+                run.input = None;
+            }
+        } else {
+            self.forget_typed(process);
+        }
+        self.answer_writes();
+    }
+
+    /// What was typed for the dead is not typed to its successor.
+    pub(crate) fn forget_typed(&mut self, process: ProcessId) {
+        for connection in self.connections.values_mut() {
+            let forgotten = connection.input(process).and_then(|input| {
+                let some = !input.queue.is_empty();
+                input.queue.clear();
+                some.then(|| (input.stream, input.received))
+            });
+            if let Some((stream, received)) = forgotten {
+                connection.credit(stream, received);
+            }
+        }
+        self.answer_writes();
+    }
+
+    /// Answers the `process.write` calls whose bytes are gone from the queue, and sends the acknowledgements.
+    fn answer_writes(&mut self) {
+        let mut touched: Vec<u64> = Vec::new();
+        for (number, connection) in &mut self.connections {
+            let mut answered = Vec::new();
+            for input in &mut connection.inputs {
+                let taken = input.taken();
+                while input
+                    .waiting
+                    .front()
+                    .is_some_and(|(until, _)| *until <= taken)
+                {
+                    answered.extend(input.waiting.pop_front().map(|(_, id)| id));
+                }
+            }
+            for id in answered {
+                connection.respond(Some(id), Ok(Value::Object(serde_json::Map::new())));
+            }
+            if !connection.is_flushed() && !connection.wants_write {
+                touched.push(*number);
+            }
+        }
+        for number in touched {
+            self.pump_client(number);
+        }
+    }
+
+    /// A client's terminal has this size now.
+    pub(crate) fn resize(
+        &mut self,
+        number: u64,
+        process: ProcessId,
+        size: Size,
+    ) -> Result<Value, Error> {
+        let input = self
+            .connections
+            .get_mut(&number)
+            .and_then(|connection| connection.input(process))
+            .ok_or_else(|| Error::new(Code::Usage, "not attached with a say in the size"))?;
+        input.size = Some(clamp(size));
+        self.size_process(process);
+        Ok(Value::Object(serde_json::Map::new()))
+    }
+
+    /// Who leads the size: the client that typed last; among those that never did, the one that came last.
+    fn leader(&self, process: ProcessId) -> Option<u64> {
+        let sized = self.connections.iter().filter_map(|(number, connection)| {
+            let input = connection
+                .inputs
+                .iter()
+                .find(|input| input.process == process && input.size.is_some())?;
+            Some((input.typed, *number))
+        });
+        sized.max().map(|(_, number)| number)
+    }
+
+    /// Gives the process its leader's size; without one it keeps what it has.
+    pub(crate) fn size_process(&mut self, process: ProcessId) {
+        let leader = self
+            .leader(process)
+            .and_then(|number| self.connections.get_mut(&number));
+        let Some(size) = leader.and_then(|connection| connection.input(process)?.size) else {
+            return;
+        };
+        let Some(entry) = self
+            .processes
+            .get_mut(&process)
+            .filter(|entry| entry.size != size)
+        else {
+            return;
+        };
+        entry.size = size;
+        if let Some(slave) = entry.run.as_ref().and_then(|run| run.slave.as_ref()) {
+            let _: io::Result<()> = session_sys::pty::resize(slave, size.rows, size.cols);
+        }
+    }
+}
+
+/// A terminal of 0 lines or columns has not been asked: the usual size is better than none.
+pub(crate) fn clamp(size: Size) -> Size {
+    if size.rows == 0 || size.cols == 0 {
+        Size::default()
+    } else {
+        size
+    }
+}
