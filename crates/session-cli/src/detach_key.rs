@@ -1,0 +1,232 @@
+//! The key that leaves a session running, found in whatever form the terminal sends it.
+//!
+//! Terminals send Ctrl with a letter as one byte, or, once a program asked for it, as an escape sequence of
+//! kitty's or xterm's keyboard protocol. Pasted text is not typed: between the marks of a bracketed paste
+//! nothing detaches.
+
+use std::str::FromStr;
+
+/// The environment's choice, below `--detach-key`.
+pub(crate) const VARIABLE: &str = "SESSION_DETACH_KEY";
+/// Longest sequence that is looked at.
+const LONGEST: usize = 32;
+
+/// Ctrl and a character, or no key at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DetachKey(Option<u8>);
+
+impl Default for DetachKey {
+    /// Ctrl-\
+    fn default() -> Self {
+        Self(Some(b'\\'))
+    }
+}
+
+impl DetachKey {
+    /// Every key is for the program.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+}
+
+impl FromStr for DetachKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        if lower == "none" {
+            return Ok(Self(None));
+        }
+        let character = ["ctrl-", "ctrl+", "c-", "^"]
+            .iter()
+            .find_map(|prefix| lower.strip_prefix(prefix));
+        match character.map(str::as_bytes) {
+            Some([b'[' | b'i' | b'j' | b'm']) => Err(format!(
+                "'{text}' is what Escape, Tab or Enter sends; choose another key"
+            )),
+            Some(&[character @ (b'a'..=b'z' | b'\\' | b']' | b'^' | b'_' | b'@')]) => {
+                Ok(Self(Some(character)))
+            }
+            _ => Err(format!(
+                "'{text}' is no detach key; use ctrl-a to ctrl-z, ctrl-\\, ctrl-], ctrl-^, ctrl-_, ctrl-@, or none"
+            )),
+        }
+    }
+}
+
+/// Reads along with what is typed.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    key: DetachKey,
+    at: At,
+    /// Parameters and final byte of the sequence so far.
+    sequence: Vec<u8>,
+    pasting: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum At {
+    Text,
+    Escape,
+    Sequence,
+}
+
+impl Scanner {
+    pub(crate) fn new(key: DetachKey) -> Self {
+        Self {
+            key,
+            at: At::Text,
+            sequence: Vec::new(),
+            pasting: false,
+        }
+    }
+
+    /// Where in `typed` the detach key begins. What comes before it was typed for the program.
+    pub(crate) fn scan(&mut self, typed: &[u8]) -> Option<usize> {
+        // A sequence that an earlier read began has been passed on in part; its rest is cut here.
+        let mut begun = 0;
+        for (index, &byte) in typed.iter().enumerate() {
+            if self.key.is_byte(byte) && !self.pasting {
+                return Some(index);
+            }
+            self.at = match (self.at, byte) {
+                (_, 0x1b) => {
+                    begun = index;
+                    At::Escape
+                }
+                (At::Escape, b'[') => {
+                    self.sequence.clear();
+                    At::Sequence
+                }
+                (At::Sequence, 0x20..=0x3f) if self.sequence.len() < LONGEST => {
+                    self.sequence.push(byte);
+                    At::Sequence
+                }
+                (At::Sequence, 0x40..=0x7e) => {
+                    self.sequence.push(byte);
+                    match self.sequence.as_slice() {
+                        b"200~" => self.pasting = true,
+                        b"201~" => self.pasting = false,
+                        sequence if !self.pasting && self.key.is_sequence(sequence) => {
+                            return Some(begun);
+                        }
+                        _ => {}
+                    }
+                    At::Text
+                }
+                _ => At::Text,
+            };
+        }
+        None
+    }
+}
+
+impl DetachKey {
+    fn is_byte(self, byte: u8) -> bool {
+        self.0.is_some_and(|key| byte == key & 0x1f)
+    }
+
+    /// `92;5u`, `92:124;5:1u` (kitty) or `27;5;92~` (xterm), with Caps Lock and Num Lock as they may be.
+    fn is_sequence(self, sequence: &[u8]) -> bool {
+        let Some(key) = self.0 else { return false };
+        let Some((last, params)) = sequence.split_last() else {
+            return false;
+        };
+        let Ok(params) = std::str::from_utf8(params) else {
+            return false;
+        };
+        let params: Vec<Vec<u32>> = params
+            .split(';')
+            .map(|param| {
+                param
+                    .split(':')
+                    .map(|part| part.parse().unwrap_or(0))
+                    .collect()
+            })
+            .collect();
+        let (code, modifiers) = match (last, params.as_slice()) {
+            (b'u', [code, modifiers, ..]) => (code, modifiers),
+            (b'~', [first, modifiers, code]) if first == &[27] => (code, modifiers),
+            _ => return false,
+        };
+        const CONTROL: u32 = 4;
+        const LOCKS: u32 = 64 | 128;
+        let held = modifiers.first().map_or(0, |held| held.saturating_sub(1));
+        let released = modifiers.get(1) == Some(&3);
+        code.first() == Some(&u32::from(key)) && held & !LOCKS == CONTROL && !released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(key: &str, reads: &[&[u8]]) -> Option<(usize, usize)> {
+        let mut scanner = Scanner::new(key.parse().unwrap());
+        reads
+            .iter()
+            .enumerate()
+            .find_map(|(read, typed)| Some((read, scanner.scan(typed)?)))
+    }
+
+    #[test]
+    fn keys_are_named_as_people_do() {
+        for text in ["ctrl-x", "^x", "^X", "C-x", "Ctrl+X"] {
+            assert_eq!(text.parse(), Ok(DetachKey(Some(b'x'))), "{text}");
+        }
+        assert_eq!("ctrl-\\".parse(), Ok(DetachKey::default()));
+        assert_eq!("none".parse(), Ok(DetachKey(None)));
+        for text in ["", "x", "ctrl-", "ctrl-xy", "^[", "ctrl-m", "alt-x", "ctrl-\u{e9}"] {
+            assert!(text.parse::<DetachKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn typed_text_up_to_the_key_is_the_programs() {
+        assert_eq!(found("^\\", &[b"ls\r", b"a\x1cb"]), Some((1, 1)));
+        assert_eq!(found("^\\", &[b"ls\r\x1b[A\x03\x04"]), None);
+        assert_eq!(found("none", &[b"\x1c\x1b[92;5u"]), None);
+        assert_eq!(found("^x", &[b"\x1c", b"\x18"]), Some((1, 0)));
+        assert_eq!(found("^\\", &[b"\x1b\x1c"]), Some((0, 1)), "Escape, then the key");
+    }
+
+    #[test]
+    fn keyboard_protocols() {
+        for typed in [
+            &b"\x1b[92;5u"[..],
+            b"\x1b[92;133u",
+            b"\x1b[92:124;5:1u",
+            b"\x1b[27;5;92~",
+        ] {
+            assert_eq!(found("^\\", &[b"a", typed]), Some((1, 0)), "{typed:?}");
+        }
+        for typed in [
+            &b"\x1b[92;1u"[..],
+            b"\x1b[92u",
+            b"\x1b[92;5:3u",
+            b"\x1b[93;5u",
+            b"\x1b[92;7u",
+        ] {
+            assert_eq!(found("^\\", &[typed]), None, "{typed:?}");
+        }
+        assert_eq!(found("^\\", &[b"x\x1b[9", b"2;5u"]), Some((1, 0)));
+    }
+
+    #[test]
+    fn pasted_text_does_not_detach_however_it_is_cut() {
+        let paste = b"\x1b[200~a\x1cb\x1b[92;5u\x1b[201~";
+        assert_eq!(found("^\\", &[paste]), None);
+        let bytes: Vec<&[u8]> = paste.chunks(1).collect();
+        assert_eq!(found("^\\", &bytes), None);
+        assert_eq!(found("^\\", &[paste, b"\x1c"]), Some((1, 0)));
+    }
+
+    #[test]
+    fn an_endless_sequence_ends() {
+        let mut scanner = Scanner::new(DetachKey::default());
+        scanner.scan(b"\x1b[");
+        (0..100).for_each(|_| assert_eq!(scanner.scan(b"1111111111"), None));
+        assert!(scanner.sequence.len() <= LONGEST);
+        assert_eq!(scanner.scan(b"\x1c"), Some(0));
+    }
+}

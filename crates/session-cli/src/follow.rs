@@ -1,0 +1,387 @@
+//! The output of a session's main process, from an offset on: what is kept comes from the log, which needs no
+//! holder; what is new comes from the holder. A holder that goes away is looked for again, and nothing is lost
+//! or doubled in between, since every byte has an offset.
+
+use std::io;
+use std::time::Instant;
+
+use session_client::{Connection, Error, Incoming};
+use session_protocol::{
+    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, Status,
+    StreamId,
+};
+use session_store::{LogReader, ReadAt, Session};
+
+use crate::failure::Failure;
+
+/// Bytes on their way to this client, a stream.
+const WINDOW: u64 = 256 << 10;
+/// Consumed bytes are told in portions of this.
+const PORTION: u64 = 64 << 10;
+/// What is read of the log at once.
+const PIECE: usize = 64 << 10;
+
+/// A part of the output.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Part<'a> {
+    /// Bytes, the first of them at `offset`.
+    Bytes {
+        channel: Channel,
+        offset: u64,
+        bytes: &'a [u8],
+    },
+    /// So many bytes are gone.
+    Gap { channel: Channel, lost: u64 },
+}
+
+/// What [`Follow::live`] came to.
+#[derive(Debug)]
+pub(crate) enum Live {
+    /// There was output, or could have been.
+    More,
+    /// Nothing by the deadline.
+    Quiet,
+    /// The main process ended for good, or does not run.
+    Ended(Status),
+}
+
+/// A reader of all output streams of the main process.
+pub(crate) struct Follow<'a> {
+    session: &'a Session,
+    tracks: Vec<Track>,
+    connection: Option<Connection>,
+}
+
+/// One stream.
+struct Track {
+    channel: Channel,
+    next: u64,
+    credited: u64,
+    reader: Option<LogReader>,
+}
+
+impl<'a> Follow<'a> {
+    /// From where `from` says in each stream that is kept; a new one from its start.
+    pub(crate) fn new(
+        session: &'a Session,
+        mut from: impl FnMut(&mut LogReader) -> io::Result<u64>,
+    ) -> Result<Self, Failure> {
+        let mut tracks = Vec::new();
+        for channel in [Channel::Pty, Channel::Out, Channel::Err] {
+            if let Some(mut reader) = session.log("main", channel)? {
+                let next = from(&mut reader)?;
+                tracks.push(Track {
+                    channel,
+                    next,
+                    credited: 0,
+                    reader: Some(reader),
+                });
+            }
+        }
+        Ok(Self {
+            session,
+            tracks,
+            connection: None,
+        })
+    }
+
+    /// When the byte at `offset` came.
+    pub(crate) fn time_of(
+        &mut self,
+        channel: Channel,
+        offset: u64,
+    ) -> Option<session_protocol::Timestamp> {
+        let track = self.tracks.iter_mut().find(|it| it.channel == channel)?;
+        track.reader.as_mut()?.time_of(offset).ok().flatten()
+    }
+
+    /// Gives out everything that the log holds now, streams of pipes merged by time.
+    pub(crate) fn kept<E>(
+        &mut self,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let mut buffer = vec![0; PIECE];
+        let merged = self.tracks.len() > 1;
+        while let Some(index) = self.oldest()? {
+            let track = &mut self.tracks[index];
+            let (channel, offset) = (track.channel, track.next);
+            let Some(reader) = &mut track.reader else { break };
+            match reader.read_at(offset, &mut buffer)? {
+                ReadAt::Bytes(mut read) => {
+                    if merged {
+                        // Line by line, for the next line of the other stream may be older.
+                        let end = buffer[..read].iter().position(|byte| *byte == b'\n');
+                        read = end.map_or(read, |end| end + 1);
+                    }
+                    track.next += read as u64;
+                    let bytes = &buffer[..read];
+                    each(self, Part::Bytes { channel, offset, bytes })?;
+                }
+                ReadAt::Gap { next } => {
+                    track.next = next;
+                    let lost = next - offset;
+                    each(self, Part::Gap { channel, lost })?;
+                }
+                ReadAt::End => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream whose next byte is the oldest; `None` if there is no more.
+    fn oldest(&mut self) -> Result<Option<usize>, Failure> {
+        let mut oldest: Option<(usize, Option<session_protocol::Timestamp>)> = None;
+        let several = self.tracks.len() > 1;
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            let Some(reader) = &mut track.reader else { continue };
+            if reader.read_at(track.next, &mut [0])? == ReadAt::End {
+                continue;
+            }
+            let time = if several { reader.time_of(track.next)? } else { None };
+            if oldest.is_none_or(|(_, oldest)| time < oldest) {
+                oldest = Some((index, time));
+            }
+        }
+        Ok(oldest.map(|(index, _)| index))
+    }
+
+    /// Waits for new output until `deadline` and gives it out. To be called again until it says that the
+    /// output has ended.
+    pub(crate) fn live<E>(
+        &mut self,
+        deadline: Option<Instant>,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<Live, Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let Some(mut connection) = self.connection.take() else {
+            return self.join(each);
+        };
+        match self.listen(&mut connection, deadline, each) {
+            Ok(live) => {
+                self.connection = Some(connection);
+                Ok(live)
+            }
+            Err(Stop::Lost) => Ok(Live::More),
+            Err(Stop::Failed(failure)) => Err(failure),
+        }
+    }
+
+    fn listen<E>(
+        &mut self,
+        connection: &mut Connection,
+        deadline: Option<Instant>,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<Live, Stop>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let mut any = false;
+        loop {
+            let credit = match connection.poll()? {
+                None if any => return Ok(Live::More),
+                None => {
+                    if !connection.ready(deadline)? {
+                        return Ok(Live::Quiet);
+                    }
+                    connection.receive()?;
+                    continue;
+                }
+                Some(Incoming::Data { stream, offset, bytes, .. }) => {
+                    self.came(stream, offset, bytes, each)?;
+                    self.track(stream.channel()).credit().map(|offset| (stream, offset))
+                }
+                Some(Incoming::Reset { stream, offset, .. }) => {
+                    self.skip(stream.channel(), offset, each)?;
+                    None
+                }
+                Some(Incoming::Notice(Notice::Ended(status))) => return Ok(Live::Ended(status)),
+                Some(_) => None,
+            };
+            any = true;
+            if let Some((stream, offset)) = credit {
+                connection.credit(stream, offset)?;
+            }
+        }
+    }
+
+    /// Bytes came: those that were given out already are left out.
+    fn came<E>(
+        &mut self,
+        stream: StreamId,
+        offset: u64,
+        bytes: &[u8],
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let channel = stream.channel();
+        self.skip(channel, offset, each)?;
+        let track = self.track(channel);
+        let known = track.next.saturating_sub(offset).min(bytes.len() as u64);
+        // At most the length of a frame.
+        let bytes = &bytes[known as usize..];
+        let offset = offset + known;
+        track.next = track.next.max(offset + bytes.len() as u64);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        Ok(each(self, Part::Bytes { channel, offset, bytes })?)
+    }
+
+    /// The stream goes on at `offset`.
+    fn skip<E>(
+        &mut self,
+        channel: Channel,
+        offset: u64,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let track = self.track(channel);
+        if offset <= track.next {
+            return Ok(());
+        }
+        let lost = offset - track.next;
+        track.next = offset;
+        Ok(each(self, Part::Gap { channel, lost })?)
+    }
+
+    /// Attaches to the holder and gives out what came up to then.
+    fn join<E>(
+        &mut self,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<Live, Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let Some(mut connection) = session_client::connect(self.session)? else {
+            self.reopen()?;
+            self.kept(each)?;
+            return Ok(Live::Ended(self.session.status()?));
+        };
+        match self.attach(&mut connection, each) {
+            Ok(()) => {
+                self.connection = Some(connection);
+                Ok(Live::More)
+            }
+            Err(Stop::Lost) => Ok(Live::More),
+            Err(Stop::Failed(failure)) if failure.code() == Some(Code::NotRunning) => {
+                self.reopen()?;
+                self.kept(each)?;
+                Ok(Live::Ended(self.session.status()?))
+            }
+            Err(Stop::Failed(failure)) => Err(failure),
+        }
+    }
+
+    fn attach<E>(
+        &mut self,
+        connection: &mut Connection,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), Stop>
+    where
+        Failure: std::convert::From<E>,
+    {
+        // From now on new bytes are sent, …
+        let attached: Attached = connection.call(Call::Attach(Attach {
+            process: ProcessId::MAIN,
+            from: From::Live,
+            window: WINDOW,
+            interactive: false,
+            read_only: true,
+            size: None,
+            detach_others: false,
+        }))?;
+        for stream in &attached.streams {
+            self.track(stream.stream.channel()).credited = stream.from;
+        }
+        // … so those before can be read: from the log, …
+        self.reopen()?;
+        self.kept(each)?;
+        // … and what was not logged yet, from the holder.
+        for stream in &attached.streams {
+            let channel = stream.stream.channel();
+            while self.track(channel).next < stream.from {
+                let next = self.track(channel).next;
+                let read: ReadResult = connection.call(Call::Read(Read {
+                    process: ProcessId::MAIN,
+                    channel: Some(channel),
+                    from: next,
+                    max: u32::try_from(stream.from - next).ok(),
+                }))?;
+                if read.data.0.is_empty() {
+                    break;
+                }
+                self.came(stream.stream, read.offset, &read.data.0, each)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Streams that exist only now.
+    fn reopen(&mut self) -> Result<(), Failure> {
+        for channel in [Channel::Pty, Channel::Out, Channel::Err] {
+            let known = self.tracks.iter().find(|it| it.channel == channel);
+            if known.is_none_or(|track| track.reader.is_none())
+                && let Some(reader) = self.session.log("main", channel)?
+            {
+                self.track(channel).reader = Some(reader);
+            }
+        }
+        Ok(())
+    }
+
+    fn track(&mut self, channel: Channel) -> &mut Track {
+        let index = self.tracks.iter().position(|it| it.channel == channel);
+        let index = index.unwrap_or_else(|| {
+            self.tracks.push(Track {
+                channel,
+                next: 0,
+                credited: 0,
+                reader: None,
+            });
+            self.tracks.len() - 1
+        });
+        &mut self.tracks[index]
+    }
+}
+
+impl Track {
+    /// Up to where everything is consumed, if it is time to say so.
+    fn credit(&mut self) -> Option<u64> {
+        if self.next < self.credited + PORTION {
+            return None;
+        }
+        self.credited = self.next;
+        Some(self.next)
+    }
+}
+
+/// Why a connection is of no further use.
+enum Stop {
+    /// The holder is gone; there may be another.
+    Lost,
+    Failed(Failure),
+}
+
+impl std::convert::From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Closed => Self::Lost,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl std::convert::From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}

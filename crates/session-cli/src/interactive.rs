@@ -1,0 +1,282 @@
+//! A person at a terminal and one process of a session: keys in, output out, size, signals, and how it ends.
+//! `attach` and `exec -t` are this loop with different beginnings and ends.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use session_client::{Connection, Error, Incoming};
+use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
+use session_sys::event::SignalFd;
+
+use crate::detach_key::Scanner;
+use crate::display::{Display, WINDOW};
+use crate::failure::Failure;
+use crate::outlet;
+use crate::terminal::{self, RawMode};
+
+/// Keys taken at once.
+const KEYS: usize = 16 << 10;
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The detach key, or a terminal that is gone.
+    Left,
+    /// Someone detached this client from elsewhere.
+    Detached,
+    /// A signal to the client.
+    Signal(i32),
+    /// The main process ended for good.
+    Ended(Status),
+    /// A spawned process ended.
+    Exited(Exit),
+    /// The holder went away without a word.
+    Lost,
+}
+
+/// The signals that end a client, and those that it acts on.
+pub(crate) fn signals() -> io::Result<SignalFd> {
+    let signals = [
+        Signal::TERM,
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::WINCH,
+        Signal::CONT,
+        // Blocked, so that giving back the terminal's modes does not stop a client in the background.
+        Signal::TTOU,
+    ];
+    SignalFd::new(&signals.map(Signal::as_raw))
+}
+
+/// The loop and what it holds.
+pub(crate) struct Interactive<'a> {
+    connection: &'a mut Connection,
+    process: ProcessId,
+    signals: &'a SignalFd,
+    raw: &'a RawMode,
+    scanner: Scanner,
+    display: Display,
+    /// The input stream, and the offsets of the next byte to send and of what the process took.
+    input: Option<(StreamId, u64)>,
+    taken: u64,
+    /// It is over once everything is shown.
+    over: Option<Outcome>,
+    resized: bool,
+}
+
+impl<'a> Interactive<'a> {
+    /// For `process`, to which `connection` is attached.
+    pub(crate) fn new(
+        connection: &'a mut Connection,
+        process: ProcessId,
+        attached: &Attached,
+        signals: &'a SignalFd,
+        raw: &'a RawMode,
+        scanner: Scanner,
+    ) -> Result<Self, Failure> {
+        let stream = attached.streams.first();
+        let (from, head) = stream.map_or((0, 0), |stream| (stream.from, stream.head));
+        Ok(Self {
+            connection,
+            process,
+            signals,
+            raw,
+            scanner,
+            display: Display::new(io::stdout(), terminal::size(), from, head)?,
+            input: attached.input,
+            taken: attached.input.map_or(0, |(_, offset)| offset),
+            over: None,
+            // The terminal may have changed since the size was told.
+            resized: true,
+        })
+    }
+
+    /// Runs until it is over, and gives the terminal back but for its modes, which are the caller's guard's.
+    pub(crate) fn run(mut self) -> Result<Outcome, Failure> {
+        let outcome = loop {
+            match self.step() {
+                Ok(None) => {}
+                Ok(Some(outcome)) => break Ok(outcome),
+                // The terminal is gone.
+                Err(Failure::BrokenPipe) => break Ok(Outcome::Left),
+                Err(failure) => break Err(failure),
+            }
+        };
+        self.display.leave();
+        outcome
+    }
+
+    fn step(&mut self) -> Result<Option<Outcome>, Failure> {
+        if self.resized {
+            self.resized = false;
+            let size = terminal::size();
+            self.display.resize(size);
+            let process = self.process;
+            self.tell(|connection| connection.send(Call::Resize { process, size }).map(drop));
+        }
+        // What came with the answer to the last call is in no descriptor.
+        self.take()?;
+        if self.display.outlet.pending() == 0
+            && let Some(over) = self.over.take()
+        {
+            return Ok(Some(over));
+        }
+        let Ready {
+            keys,
+            holder,
+            signal,
+            room,
+        } = self.wait()?;
+        if signal && let Some(signal) = self.signal()? {
+            return Ok(Some(Outcome::Signal(signal)));
+        }
+        if keys && self.keys()? {
+            return Ok(Some(Outcome::Left));
+        }
+        if room {
+            self.display.outlet.flush().map_err(gone)?;
+            self.credit();
+        }
+        if holder {
+            match self.connection.receive() {
+                Ok(()) => {}
+                Err(Error::Closed) => self.over = Some(Outcome::Lost),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    fn wait(&self) -> Result<Ready, Failure> {
+        let pending = self.display.outlet.pending();
+        // Keys are read as fast as the process takes them; without one, for the detach key alone.
+        let keys = self
+            .input
+            .is_none_or(|(_, sent)| sent - self.taken < INPUT_WINDOW);
+        let holder = self.over.is_none() && pending < WINDOW as usize;
+        let stdin = io::stdin();
+        let mut fds = [
+            outlet::poll_if(keys, stdin.as_fd(), PollFlags::IN, self.signals),
+            outlet::poll_if(holder, self.connection.as_fd(), PollFlags::IN, self.signals),
+            PollFd::new(self.signals, PollFlags::IN),
+            outlet::poll_if(pending > 0, self.display.outlet.as_fd(), PollFlags::OUT, self.signals),
+        ];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+        let ready = |index: usize| !fds[index].revents().is_empty();
+        Ok(Ready {
+            keys: ready(0),
+            holder: ready(1),
+            signal: ready(2),
+            room: ready(3),
+        })
+    }
+
+    /// Acts on everything that has come from the holder.
+    fn take(&mut self) -> Result<(), Failure> {
+        while self.over.is_none() {
+            match self.connection.poll()? {
+                None => break,
+                Some(Incoming::Data { offset, bytes, .. }) => {
+                    self.display.data(offset, bytes).map_err(gone)?;
+                }
+                Some(Incoming::Reset { offset, head, .. }) => {
+                    self.display.reset(offset, head).map_err(gone)?;
+                }
+                Some(Incoming::Credit { stream, offset }) => {
+                    if self.input.is_some_and(|(input, _)| input == stream) {
+                        self.taken = self.taken.max(offset);
+                    }
+                }
+                Some(Incoming::Notice(Notice::Ended(status))) => {
+                    self.over = Some(Outcome::Ended(status));
+                }
+                Some(Incoming::Notice(Notice::Exited { process, exit }))
+                    if process == self.process =>
+                {
+                    self.over = Some(Outcome::Exited(exit));
+                }
+                Some(Incoming::Notice(Notice::Detached { process }))
+                    if process == self.process =>
+                {
+                    self.over = Some(Outcome::Detached);
+                }
+                // Answers to calls that nobody waits for, changes that nobody asked for.
+                Some(Incoming::Response(_) | Incoming::Notice(_) | Incoming::Other) => {}
+            }
+            self.credit();
+        }
+        Ok(())
+    }
+
+    fn credit(&mut self) {
+        let stream = StreamId::new(self.process, session_protocol::Channel::Pty);
+        if let Some(offset) = self.display.credit() {
+            self.tell(|connection| connection.credit(stream, offset));
+        }
+    }
+
+    /// Tells the holder something. That it is gone is learned by reading, behind its last words.
+    fn tell(&mut self, tell: impl FnOnce(&mut Connection) -> Result<(), Error>) {
+        if self.over.is_none() {
+            let _ = tell(self.connection);
+        }
+    }
+
+    /// Takes what was typed; true to leave.
+    fn keys(&mut self) -> Result<bool, Failure> {
+        let mut buffer = [0; KEYS];
+        let read = match rustix::io::read(io::stdin(), &mut buffer) {
+            // The terminal hung up.
+            Ok(0) | Err(Errno::IO) => return Ok(true),
+            Ok(read) => read,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        };
+        let typed = &buffer[..read];
+        let end = self.scanner.scan(typed);
+        let typed = &typed[..end.unwrap_or(read)];
+        if let Some((stream, offset)) = self.input
+            && !typed.is_empty()
+        {
+            self.tell(|connection| connection.send_data(stream, offset, typed));
+            self.input = Some((stream, offset + typed.len() as u64));
+        }
+        Ok(end.is_some())
+    }
+
+    /// Acts on signals; the one that ends the client is for the caller.
+    fn signal(&mut self) -> Result<Option<i32>, Failure> {
+        while let Some(signal) = self.signals.next()? {
+            match Signal::from_named_raw(signal) {
+                Some(Signal::WINCH) => self.resized = true,
+                Some(Signal::CONT) => {
+                    self.raw.resume();
+                    self.resized = true;
+                }
+                Some(Signal::TTOU) => {}
+                _ => return Ok(Some(signal)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    keys: bool,
+    holder: bool,
+    signal: bool,
+    room: bool,
+}
+
+/// A terminal that cannot be written to any more has hung up.
+fn gone(_: io::Error) -> Failure {
+    Failure::BrokenPipe
+}

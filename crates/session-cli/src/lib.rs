@@ -1,0 +1,26 @@
+//! The command line of Session: parse, call, print. One file a verb, under `verbs`.
+//!
+//! It is a library so that the man page and the completions are made from the very definitions that parse.
+
+mod attributes;
+mod candidates;
+mod changes;
+mod cleaner;
+mod cli;
+mod context;
+mod detach_key;
+mod display;
+mod environment;
+mod failure;
+mod follow;
+mod health;
+mod interactive;
+mod keys;
+mod lifecycle;
+mod outlet;
+mod relay;
+mod table;
+mod terminal;
+mod verbs;
+
+pub use cli::{command, run};

@@ -1,0 +1,223 @@
+//! Starting and ending a session, with its holder or without one: what several verbs have in common.
+
+use std::time::{Duration, Instant};
+
+use serde::de::IgnoredAny;
+use session_client::{Asked, Connection, Error, Reached};
+use session_protocol::{Call, Code, Desired, State, Status};
+use session_store::{LastState, Owned, Record, Session};
+
+use crate::failure::Failure;
+
+/// How long a holder that has nothing to do any more may take to exit, where its lock is needed.
+const EXIT: Duration = Duration::from_secs(5);
+/// The same where only tidiness waits for it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Starts the main process and answers once it runs. One that runs already is an error.
+pub(crate) fn start(session: &Session) -> Result<Status, Failure> {
+    or_launch(session, Call::Start {})
+}
+
+/// Asks the holder to get the main process running; without a holder a new one does.
+pub(crate) fn or_launch(session: &Session, call: Call) -> Result<Status, Failure> {
+    match session_client::ask(session, call)? {
+        Asked::Answer(status) => Ok(status),
+        Asked::Owned(owned) => launch(&owned),
+    }
+}
+
+/// Starts the holder of a session that the caller owns; answers once its main process runs.
+pub(crate) fn launch(owned: &Owned) -> Result<Status, Failure> {
+    Ok(session_client::launch(owned)?.call(Call::Ready {})?)
+}
+
+/// Ends every process of the session, now and for good, and waits until its holder is gone, too; says what a
+/// person should know about it.
+pub(crate) fn stop(session: &Session) -> Result<Option<String>, Failure> {
+    loop {
+        let mut connection = match session_client::reach(session)? {
+            Reached::Owned(mut owned) => return stop_owned(&mut owned),
+            Reached::Holder(connection) => connection,
+        };
+        match connection.call::<IgnoredAny>(Call::Stop {}) {
+            Ok(_) => {
+                // It may have been started again by now: that is for whoever did it.
+                let _ = hang_up(&mut connection, LINGER);
+                return Ok(None);
+            }
+            // It was just exiting; what it left says whether there is something to stop.
+            Err(Error::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// As [`stop`], of a session that has no holder: its main process may have outlived a holder that was killed.
+pub(crate) fn stop_owned(owned: &mut Owned) -> Result<Option<String>, Failure> {
+    let status = owned.status();
+    let never_started = status.state == State::Suspended;
+    if status.state == State::Stopped || (never_started && status.desired == Desired::Down) {
+        return Ok(None);
+    }
+    let remark = reclaim(owned)?;
+    let mut record: Record = owned.record().clone();
+    record.desired = Desired::Down;
+    if !never_started {
+        record.last.state = LastState::Stopped;
+        record.last.exit = status.exit;
+        record.last.started_at = status.started_at;
+    }
+    owned.write_record(record)?;
+    Ok(remark)
+}
+
+/// Ends what a killed holder left; says so if it cannot be known that nothing is left.
+fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
+    let reclaimed = session_holder::reclaim(owned)?;
+    Ok((!reclaimed.proven).then(|| {
+        format!(
+            "ended {} processes that an earlier holder of '{}' left; without a cgroup there may be others",
+            reclaimed.ended,
+            owned.record().name
+        )
+    }))
+}
+
+/// Deletes the session, which is stopped before if `force`; without it a live session is refused.
+pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, Failure> {
+    if let Some(mut connection) = session_client::connect(session)? {
+        match connection.call::<Status>(Call::Status {}) {
+            Ok(status) if !force && is_live(&status) => return Err(refusal(&status)),
+            Ok(_) => end(&mut connection)?,
+            // It is just exiting: nothing of the session runs.
+            Err(Error::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match session_client::reach(session)? {
+        Reached::Owned(owned) => remove_owned(owned),
+        // Someone started it meanwhile.
+        Reached::Holder(mut connection) => Err(refusal(&connection.call(Call::Status {})?)),
+    }
+}
+
+/// As [`remove`], of a session that has no holder.
+pub(crate) fn remove_owned(mut owned: Owned) -> Result<Option<String>, Failure> {
+    let remark = reclaim(&mut owned)?;
+    owned.remove()?;
+    Ok(remark)
+}
+
+/// Stops the session and waits until its holder has exited.
+pub(crate) fn end(connection: &mut Connection) -> Result<(), Failure> {
+    match connection.call::<IgnoredAny>(Call::Stop {}) {
+        Ok(_) | Err(Error::Closed) => hang_up(connection, EXIT),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until the holder is gone, and its lock with it.
+fn hang_up(connection: &mut Connection, patience: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match connection.ready(Some(deadline)) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(Failure::new(
+                    Code::HolderUnreachable,
+                    "the session's holder does not exit",
+                ));
+            }
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        match connection.receive() {
+            Ok(()) => while connection.poll()?.is_some() {},
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether something of it runs, or is about to.
+pub(crate) fn is_live(status: &Status) -> bool {
+    match status.state {
+        State::Running | State::Backoff => true,
+        State::Suspended => status.pid.is_some(),
+        State::Stopped | State::Exited | State::Failed => false,
+    }
+}
+
+/// Why a live session is not deleted: the contract's own sentence.
+fn refusal(status: &Status) -> Failure {
+    let name = &status.name;
+    let doing = match (status.state, status.pid) {
+        (State::Suspended, Some(pid)) => format!("suspended (PID {pid})"),
+        (State::Backoff, _) => "restarting".to_owned(),
+        (_, Some(pid)) => format!("running (PID {pid})"),
+        (_, None) => "running".to_owned(),
+    };
+    Failure::sentence(
+        Code::Running,
+        format!(
+            "The session '{name}' is {doing}. Use `session rm -f {name}` to stop and delete the session."
+        ),
+    )
+}
+
+/// The session does not run, which its status line says.
+pub(crate) fn not_running(status: &Status) -> Failure {
+    Failure::sentence(Code::NotRunning, status.sentence())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session_store::{Root, Spec, Wanted};
+
+    fn created(root: &Root, name: &str, spec: Spec) -> Owned {
+        root.create(Wanted::Exact(name.parse().unwrap()), spec)
+            .unwrap()
+    }
+
+    fn spec() -> Spec {
+        Spec::new(vec!["true".into()], "/bin/true".into(), "/".into())
+    }
+
+    #[test]
+    fn stopping_without_a_holder_is_recorded_and_may_be_repeated() {
+        let state = tempfile::tempdir().unwrap();
+        let root = Root::open(&state.path().join("root")).unwrap();
+        let mut owned = created(&root, "x", spec());
+        let mut record = owned.record().clone();
+        record.last.state = LastState::Up;
+        owned.write_record(record).unwrap();
+        let session = owned.session().clone();
+        drop(owned);
+        assert_eq!(session.status().unwrap().state, State::Exited);
+        for _ in 0..2 {
+            assert!(stop(&session).is_ok());
+            let status = session.status().unwrap();
+            assert_eq!(
+                (status.state, status.desired),
+                (State::Stopped, Desired::Down)
+            );
+        }
+    }
+
+    #[test]
+    fn stopping_what_never_started_leaves_it_so() {
+        let state = tempfile::tempdir().unwrap();
+        let root = Root::open(&state.path().join("root")).unwrap();
+        let spec = Spec {
+            start_suspended: true,
+            ..spec()
+        };
+        let session = created(&root, "x", spec).session().clone();
+        assert!(stop(&session).is_ok());
+        assert_eq!(session.status().unwrap().state, State::Suspended);
+        assert!(remove(&session, false).is_ok());
+        assert!(root.find("x").is_err());
+    }
+}

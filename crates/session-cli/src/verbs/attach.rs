@@ -1,0 +1,290 @@
+//! `session attach NAME`: the session's terminal on the caller's.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Args;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use session_client::{Connection, Reached};
+use session_protocol::{Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status};
+use session_store::Session;
+use session_sys::event::SignalFd;
+
+use crate::context::Context;
+use crate::detach_key::{DetachKey, Scanner, VARIABLE};
+use crate::display::WINDOW;
+use crate::failure::Failure;
+use crate::interactive::{Interactive, Outcome, signals};
+use crate::lifecycle;
+use crate::terminal::{self, RawMode};
+
+/// Output before now that a screen is redrawn from.
+const TAIL: u64 = 64 << 10;
+
+/// Use a session's terminal from yours
+///
+/// You see what the session shows and type into it. Several may attach at once. The detach key, Ctrl-\, leaves
+/// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
+/// bracketed paste on. `attach` ends with the process, and with its exit code.
+///
+/// A session that was created with -s shows a prompt, `:`, and begins on Enter.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  session attach bash
+  session attach -r build                  look on, without a key reaching it
+  session attach -d bash                   take it over from a terminal elsewhere
+  session attach --detach-key ctrl-x bash
+If a client was killed with SIGKILL, `reset` puts the terminal right.")]
+pub(crate) struct Attach {
+    /// Only look: no key but the detach key has an effect
+    #[arg(short, long)]
+    read_only: bool,
+    /// Detach everyone else
+    #[arg(short, long)]
+    detach_others: bool,
+    /// ctrl-a to ctrl-z, ctrl-\, ctrl-], ctrl-^, ctrl-_ or none [default: SESSION_DETACH_KEY, or ctrl-\]
+    #[arg(long, value_name = "KEY")]
+    detach_key: Option<String>,
+    /// Name or id
+    name: String,
+}
+
+impl Attach {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
+        let key = self.key()?;
+        let session = context.session(&self.name)?;
+        let status = session.status()?;
+        let name = &status.name;
+        if std::env::var("SESSION_ID").is_ok_and(|id| id == session.id().to_string()) {
+            return Err(Failure::new(
+                Code::Denied,
+                format!("session '{name}' cannot be attached from inside itself"),
+            ));
+        }
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(
+                Failure::new(Code::Denied, "attach needs a terminal on stdin and stdout").hint(
+                    format!("use `session logs -f {name}` to read and `session send {name}` to write"),
+                ),
+            );
+        }
+        if status.state == State::Stopped {
+            return Err(stopped(&status));
+        }
+        let signals = signals()?;
+        let raw = RawMode::enter()?;
+        if is_unstarted(&status) {
+            let begins = prompt(key, &signals)?;
+            if begins != Answer::Begin {
+                drop(raw);
+                return Ok(ExitCode::SUCCESS);
+            }
+            match lifecycle::start(&session) {
+                // Someone else was faster.
+                Err(failure) if failure.code() == Some(Code::Running) => {}
+                started => drop(started?),
+            }
+        }
+        let ended = self.attach(&session, Scanner::new(key), &signals, &raw);
+        drop(raw);
+        self.tell(ended?, context)
+    }
+
+    fn key(&self) -> Result<DetachKey, Failure> {
+        let (from, text) = match (&self.detach_key, std::env::var(VARIABLE)) {
+            (Some(text), _) => ("--detach-key", text.clone()),
+            (None, Ok(text)) if !text.is_empty() => (VARIABLE, text),
+            _ => return Ok(DetachKey::default()),
+        };
+        text.parse()
+            .map_err(|why: String| Failure::usage(format!("{from}: {why}")))
+    }
+
+    fn attach(
+        &self,
+        session: &Session,
+        scanner: Scanner,
+        signals: &SignalFd,
+        raw: &RawMode,
+    ) -> Result<(Status, Outcome), Failure> {
+        let Some((mut connection, attached)) = self.connect(session)? else {
+            let status = session.status()?;
+            return Ok((status.clone(), Outcome::Ended(status)));
+        };
+        let status = session.status()?;
+        if attached.streams.iter().any(|it| it.stream.channel() != Channel::Pty) {
+            let name = &status.name;
+            return Err(
+                Failure::new(Code::Denied, format!("session '{name}' runs without a terminal (pty=no)"))
+                    .hint(format!("use `session logs -f {name}` and `session send {name}`")),
+            );
+        }
+        let main = ProcessId::MAIN;
+        let interactive =
+            Interactive::new(&mut connection, main, &attached, signals, raw, scanner)?;
+        Ok((status, interactive.run()?))
+    }
+
+    /// Attaches; `None` if there is no holder, which means that the session has ended.
+    fn connect(&self, session: &Session) -> Result<Option<(Connection, Attached)>, Failure> {
+        loop {
+            let mut connection = match session_client::reach(session)? {
+                Reached::Holder(connection) => connection,
+                Reached::Owned(_) => return Ok(None),
+            };
+            let request = Request {
+                process: ProcessId::MAIN,
+                from: From::Tail(TAIL),
+                window: WINDOW,
+                interactive: true,
+                read_only: self.read_only,
+                size: Some(terminal::size()),
+                detach_others: self.detach_others,
+            };
+            match connection.call(Call::Attach(request)) {
+                Ok(attached) => return Ok(Some((connection, attached))),
+                // It was just exiting; `reach` waits for that.
+                Err(session_client::Error::Closed) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        (status, outcome): (Status, Outcome),
+        context: &Context,
+    ) -> Result<ExitCode, Failure> {
+        let name = &status.name;
+        match outcome {
+            Outcome::Left | Outcome::Detached | Outcome::Exited(_) => {
+                context.print(format!("Detached from session '{name}'."))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Outcome::Signal(signal) => {
+                // The terminal may be what is gone.
+                let _ = context.print(format!("Detached from session '{name}'."));
+                Ok(ExitCode::from(128 | signal as u8))
+            }
+            Outcome::Ended(status) if is_unstarted(&status) || status.state == State::Stopped && status.exit.is_none() => {
+                context.print(status.sentence())?;
+                Ok(ExitCode::FAILURE)
+            }
+            Outcome::Ended(status) => {
+                context.print(status.sentence())?;
+                Ok(ExitCode::from(
+                    status.exit.map_or(255, |exit| exit.shell_code()),
+                ))
+            }
+            Outcome::Lost => Err(Failure::new(
+                Code::HolderUnreachable,
+                format!("the holder of session '{name}' ended without a word"),
+            )
+            .hint(format!("`session status {name}` tells what is left"))),
+        }
+    }
+}
+
+/// Not started yet: suspended, and without a process.
+fn is_unstarted(status: &Status) -> bool {
+    status.state == State::Suspended && status.pid.is_none()
+}
+
+fn stopped(status: &Status) -> Failure {
+    let name = &status.name;
+    Failure::sentence(
+        Code::NotRunning,
+        format!(
+            "{} Use `session start {name}` to start it.",
+            status.sentence()
+        ),
+    )
+}
+
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Begin,
+    Leave,
+}
+
+/// The prompt of a session that waits to be started.
+fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
+    let mut stdout = io::stdout();
+    stdout.write_all(b":")?;
+    stdout.flush()?;
+    let mut scanner = Scanner::new(key);
+    let answer = loop {
+        let stdin = io::stdin();
+        let mut fds = [
+            PollFd::new(&stdin, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+        if !fds[1].revents().is_empty()
+            && let Some(signal) = signals.next()?
+            && ends(signal)
+        {
+            break Answer::Leave;
+        }
+        if fds[0].revents().is_empty() {
+            continue;
+        }
+        // A byte at a time: what follows Enter was typed for the program.
+        let mut typed = [0];
+        match rustix::io::read(&stdin, &mut typed) {
+            Ok(0) | Err(Errno::IO) => break Answer::Leave,
+            Ok(_) => {}
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+        if let Some(answer) = answer(typed[0], &mut scanner) {
+            break answer;
+        }
+    };
+    stdout.write_all(b"\r\n")?;
+    stdout.flush()?;
+    Ok(answer)
+}
+
+/// What a key means at the prompt, if it means anything.
+fn answer(typed: u8, scanner: &mut Scanner) -> Option<Answer> {
+    match typed {
+        b'\r' | b'\n' => Some(Answer::Begin),
+        // Ctrl-C and Ctrl-D
+        3 | 4 => Some(Answer::Leave),
+        typed => scanner.scan(&[typed]).map(|_| Answer::Leave),
+    }
+}
+
+fn ends(signal: i32) -> bool {
+    use rustix::process::Signal;
+    [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT]
+        .iter()
+        .any(|ending| ending.as_raw() == signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_the_prompt() {
+        let mut scanner = Scanner::new(DetachKey::default());
+        for (typed, expected) in [
+            (b'\r', Some(Answer::Begin)),
+            (b'\n', Some(Answer::Begin)),
+            (3, Some(Answer::Leave)),
+            (4, Some(Answer::Leave)),
+            (0x1c, Some(Answer::Leave)),
+            (b'y', None),
+        ] {
+            assert_eq!(answer(typed, &mut scanner), expected, "{typed}");
+        }
+    }
+}

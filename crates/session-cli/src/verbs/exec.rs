@@ -1,0 +1,166 @@
+//! `session exec NAME COMMAND…`: a further process in a session, as if it ran right here.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use session_client::Connection;
+use session_protocol::{ByteString, Call, Code, Spawn, Spawned, Stdio};
+
+use crate::context::Context;
+use crate::detach_key::{DetachKey, Scanner};
+use crate::display::WINDOW;
+use crate::failure::Failure;
+use crate::interactive::{Interactive, Outcome, signals};
+use crate::lifecycle;
+use crate::relay::{Ended, Relay};
+use crate::terminal::{self, RawMode};
+
+/// Run a further command in a session
+///
+/// It runs in the session's directory and environment, with your standard input, output and error, byte for byte,
+/// and `exec` ends with its exit code. It belongs to the session: `stop` ends it, too. SIGINT, SIGTERM, SIGHUP
+/// and SIGQUIT are passed on to it.
+///
+/// Options end at COMMAND: what follows belongs to it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  session exec web cat config.toml
+  tar c src | session exec web tar x
+  session exec -t web bash")]
+pub(crate) struct Exec {
+    /// On a terminal of its own, which is shown on yours
+    #[arg(short, long)]
+    tty: bool,
+    /// Its working directory; a relative one begins at the session's
+    #[arg(short = 'C', long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Add to its environment; K alone takes your value
+    #[arg(short, long, value_name = "K=V")]
+    env: Vec<OsString>,
+    /// Name or id
+    name: String,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+impl Exec {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
+        if self.tty && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+            return Err(
+                Failure::new(Code::Denied, "exec -t needs a terminal on stdin and stdout")
+                    .hint("leave out -t for pipes"),
+            );
+        }
+        let spawn = Spawn {
+            command: self.command.iter().cloned().map(ByteString::from).collect(),
+            directory: self.directory.clone().map(|directory| directory.into_os_string().into()),
+            env: environment(&self.env)?,
+            stdio: if self.tty { Stdio::Pty(terminal::size()) } else { Stdio::Pipes },
+            window: WINDOW,
+        };
+        let session = context.session(&self.name)?;
+        let Some(mut connection) = session_client::connect(&session)? else {
+            return Err(lifecycle::not_running(&session.status()?));
+        };
+        // From here on signals are for the process.
+        let signals = signals()?;
+        let spawned: Spawned = match connection.call(Call::Spawn(spawn)) {
+            Err(session_client::Error::Closed) => {
+                return Err(lifecycle::not_running(&session.status()?));
+            }
+            spawned => spawned?,
+        };
+        let ended = if self.tty {
+            interactive(&mut connection, &spawned, &signals)?
+        } else {
+            Relay::new(&mut connection, &spawned, &signals)?.run()?
+        };
+        match ended {
+            Ended::Exit(exit) => Ok(ExitCode::from(exit.shell_code())),
+            Ended::Signal(signal) => Ok(ExitCode::from(128 | signal as u8)),
+            Ended::Lost => Err(Failure::new(
+                Code::HolderUnreachable,
+                format!("the holder of session '{}' ended without a word", self.name),
+            )),
+        }
+    }
+}
+
+/// With a terminal: keys and size as in `attach`, without a detach key.
+fn interactive(
+    connection: &mut Connection,
+    spawned: &Spawned,
+    signals: &session_sys::event::SignalFd,
+) -> Result<Ended, Failure> {
+    let raw = RawMode::enter()?;
+    let scanner = Scanner::new(DetachKey::none());
+    let process = spawned.process;
+    let attached = &spawned.attached;
+    let outcome = Interactive::new(connection, process, attached, signals, &raw, scanner)?.run()?;
+    drop(raw);
+    Ok(match outcome {
+        Outcome::Exited(exit) => Ended::Exit(exit),
+        // The terminal is gone, which a process on it would have been told so.
+        Outcome::Left => hang_up(connection, spawned, 1),
+        Outcome::Signal(signal) => hang_up(connection, spawned, signal),
+        Outcome::Detached | Outcome::Ended(_) | Outcome::Lost => Ended::Lost,
+    })
+}
+
+fn hang_up(connection: &mut Connection, spawned: &Spawned, signal: i32) -> Ended {
+    let process = spawned.process;
+    if let Some(number) = session_protocol::Signal::new(signal) {
+        let call = Call::SignalProcess { process, signal: number };
+        // Gone already: then there is nobody to tell.
+        let _ = connection.call::<serde_json::Value>(call);
+    }
+    Ended::Signal(signal)
+}
+
+fn environment(given: &[OsString]) -> Result<BTreeMap<String, ByteString>, Failure> {
+    let mut env = BTreeMap::new();
+    for entry in given {
+        let bytes = entry.as_bytes();
+        let split = bytes.iter().position(|byte| *byte == b'=');
+        let (key, value) = match split {
+            Some(at) => (&bytes[..at], Some(OsString::from_vec(bytes[at + 1..].to_vec()))),
+            None => (bytes, std::env::var_os(entry)),
+        };
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty());
+        let Some(key) = key else {
+            return Err(Failure::usage(format!(
+                "--env {}: the name of a variable is missing or not UTF-8",
+                ByteString::from(entry.clone()).escaped()
+            )));
+        };
+        // A variable that the caller does not have is not made up.
+        if let Some(value) = value {
+            env.insert(key.to_owned(), value.into());
+        }
+    }
+    Ok(env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_given_or_taken_from_the_caller() {
+        let given = ["A=1", "B=x=y", "C=", "HOME", "SURELY_NOT_SET_ANYWHERE"].map(OsString::from);
+        let env = environment(&given).unwrap();
+        assert_eq!(env["A"].0, b"1");
+        assert_eq!(env["B"].0, b"x=y");
+        assert_eq!(env["C"].0, b"");
+        assert_eq!(env.contains_key("HOME"), std::env::var_os("HOME").is_some());
+        assert!(!env.contains_key("SURELY_NOT_SET_ANYWHERE"));
+        assert!(environment(&["=x".into()]).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! `session rm`: a session and all that is kept of it, gone.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::lifecycle;
+
+/// Delete sessions
+///
+/// Deletes the session's record and its output. A session of which something runs is refused unless --force,
+/// which stops it first.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  session rm backend
+  session rm -f 'test-*'")]
+pub(crate) struct Rm {
+    /// Stop it first
+    #[arg(short, long)]
+    force: bool,
+    /// Names, ids, or globs in quotes
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl Rm {
+    pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
+        context.each(&self.names, |session| {
+            if let Some(remark) = lifecycle::remove(session, self.force)? {
+                context.remark(remark);
+            }
+            context.verbose(format!("deleted {}", session.id()))
+        })
+    }
+}

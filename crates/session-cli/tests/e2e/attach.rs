@@ -1,0 +1,216 @@
+//! `attach`: any terminal at any time, and none of them matters to the process.
+
+use rustix::process::Signal;
+use crate::support::{Fifo, Sandbox};
+
+#[test]
+fn a_count_goes_on_whatever_becomes_of_its_terminals() {
+    let session = Sandbox::new();
+    let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done";
+    session.ok(["create", "-n", "n", "--", "sh", "-c", count]);
+    let mut first = session.terminal(&["attach", "n"]);
+    let mut second = session.terminal(&["attach", "n"]);
+    first.shows("20");
+    second.shows("20");
+    first.hang_up();
+    second.kill();
+    let mut third = session.terminal(&["attach", "n"]);
+    third.shows("120");
+    session.ok(["stop", "n"]);
+    let log = session.ok(["logs", "n"]);
+    let numbers: Vec<u64> = log.lines().filter_map(|line| line.parse().ok()).collect();
+    assert!(numbers.len() >= 120);
+    let expected: Vec<u64> = (1..=numbers.len() as u64).collect();
+    assert_eq!(numbers, expected, "a hole");
+}
+
+#[test]
+fn detaching_restores_the_terminal_and_says_so() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let mut terminal = session.terminal(&["attach", "cat"]);
+    let before = terminal.modes();
+    terminal.send("hello\r");
+    terminal.shows("hello");
+    terminal.send("\x1c");
+    assert_eq!(terminal.exit(), 0);
+    assert!(terminal.text().contains("Detached from session 'cat'."), "{}", terminal.text());
+    assert_eq!(terminal.modes(), before);
+    assert_eq!(session.status("cat")["state"], "running");
+}
+
+#[test]
+fn signals_to_the_client_restore_the_terminal_too() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut terminal = session.terminal(&["attach", "cat"]);
+        let before = terminal.modes();
+        terminal.send("x");
+        terminal.shows("x");
+        crate::support::kill(terminal.pid, signal);
+        terminal.exit();
+        assert_eq!(terminal.modes(), before, "after {signal:?}");
+    }
+    assert_eq!(session.status("cat")["clients"], 0);
+}
+
+#[test]
+fn other_detach_keys_and_none() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let mut terminal = session.terminal(&["attach", "--detach-key", "ctrl-x", "cat"]);
+    terminal.send("typed\r");
+    terminal.shows("typed");
+    terminal.send("\x18");
+    assert_eq!(terminal.exit(), 0);
+    let refused = session.run(["attach", "--detach-key", "nonsense", "cat"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}
+
+#[test]
+fn the_screen_is_there_after_re_attaching_and_queries_are_not_repeated() {
+    let session = Sandbox::new();
+    let mut go = Fifo::new(session.path("go"));
+    let draw = "stty raw -echo; printf 'first line\\r\\n\\033[31mred\\033[0m\\033[c'; echo x > go; exec cat";
+    session.ok(["create", "-n", "draw", "--", "sh", "-c", draw]);
+    go.line();
+    let mut terminal = session.terminal(&["attach", "draw"]);
+    terminal.shows("red");
+    assert!(terminal.text().contains("first line"));
+    let cell = terminal.screen().cell(1, 0).unwrap();
+    assert_eq!(cell.fgcolor(), vt100::Color::Idx(1));
+    assert!(!terminal.raw.windows(3).any(|window| window == b"\x1b[c"), "an old query reached the terminal");
+}
+
+#[test]
+fn a_read_only_client_neither_types_nor_sizes() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let mut writer = session.terminal(&["attach", "cat"]);
+    writer.send("a\r");
+    writer.shows("a");
+    let mut reader = session.terminal(&["attach", "-r", "cat"]);
+    reader.shows("a");
+    reader.resize(10, 40);
+    reader.send("not this");
+    writer.send("but this\r");
+    writer.shows("but this");
+    reader.shows("but this");
+    assert!(!reader.text().contains("not"), "{}", reader.text());
+    assert_eq!(session.ok(["exec", "cat", "--", "stty", "size", "-F", &tty_of(session.pid("cat"))]), "24 80\n");
+}
+
+#[test]
+fn who_typed_last_leads_the_size() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let tty = tty_of(session.pid("cat"));
+    let size = || session.ok(["exec", "cat", "--", "stty", "size", "-F", &tty]);
+    let mut small = session.terminal(&["attach", "cat"]);
+    small.send("a\r");
+    small.shows("a");
+    let mut large = session.terminal(&["attach", "cat"]);
+    large.shows("a");
+    large.resize(50, 132);
+    large.send("b\r");
+    large.shows("b\nb");
+    small.shows("b\nb");
+    // The resize and the keys were read in this order; what the process shows came after both.
+    assert_eq!(size(), "50 132\n");
+    small.send("c\r");
+    small.shows("c\nc");
+    assert_eq!(size(), "24 80\n");
+}
+
+#[test]
+fn the_exit_code_comes_through_with_the_status_line() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "sh", "--restart", "no", "sh"]);
+    let mut terminal = session.terminal(&["attach", "sh"]);
+    terminal.send("exit 7\r");
+    assert_eq!(terminal.exit(), 7);
+    assert!(terminal.text().contains("Session 'sh' exited with code 7."), "{}", terminal.text());
+}
+
+#[test]
+fn attaching_goes_on_through_a_restart() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "life", "--", "sh", "-c", "echo born; exec cat"]);
+    let mut terminal = session.terminal(&["attach", "life"]);
+    terminal.shows("born");
+    crate::support::kill(session.pid("life"), Signal::KILL);
+    terminal.until("a second life", |screen| screen.contents().matches("born").count() == 2);
+    terminal.send("still here\r");
+    terminal.shows("still here");
+}
+
+#[test]
+fn detach_from_outside_and_detach_others() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let mut first = session.terminal(&["attach", "cat"]);
+    first.send("x");
+    first.shows("x");
+    session.ok(["detach", "cat"]);
+    assert_eq!(first.exit(), 0);
+    first.said("Detached from session 'cat'.");
+    let mut second = session.terminal(&["attach", "cat"]);
+    second.shows("x");
+    let mut third = session.terminal(&["attach", "-d", "cat"]);
+    third.shows("x");
+    assert_eq!(second.exit(), 0);
+    assert_eq!(session.status("cat")["clients"], 1);
+}
+
+#[test]
+fn what_cannot_be_attached_says_why() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "cat", "cat"]);
+    let piped = session.run(["attach", "cat"]);
+    assert_eq!(piped.code, 1);
+    assert!(piped.err.contains("terminal") && piped.err.contains("logs -f"), "{piped:?}");
+    let inside = session.shell("SESSION_ID=$($SESSION get cat id) script -qec '$SESSION attach cat' /dev/null");
+    assert!(inside.out.contains("inside") || inside.err.contains("inside"), "{inside:?}");
+    session.ok(["stop", "cat"]);
+    let mut terminal = session.terminal(&["attach", "cat"]);
+    assert_eq!(terminal.exit(), 1);
+    assert!(terminal.text().contains("is stopped"), "{}", terminal.text());
+    let mut terminal = session.terminal(&["attach", "nobody"]);
+    assert_eq!(terminal.exit(), 4);
+}
+
+#[test]
+fn ten_megabytes_of_paste_arrive_byte_for_byte() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let size = 10_000_000;
+    let script = format!("stty raw -echo; echo x > ready; head -c {size} | sha256sum > sum; echo x > ready; exec cat");
+    session.ok(["create", "-n", "paste", "--", "sh", "-c", &script]);
+    ready.line();
+    let mut bytes: Vec<u8> = (0..size as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    // The detach key alone is not data; everything else is.
+    bytes.iter_mut().filter(|byte| **byte == 0x1c).for_each(|byte| *byte = 0x18);
+    let mut terminal = session.terminal(&["attach", "paste"]);
+    terminal.until("raw mode", |_| true);
+    wait_raw(&terminal);
+    terminal.send_bytes(&bytes);
+    ready.line();
+    let sum = std::fs::read_to_string(session.path("sum")).unwrap();
+    std::fs::write(session.path("pasted"), &bytes).unwrap();
+    let expected = session.shell("sha256sum < pasted").out;
+    assert_eq!(sum, expected);
+}
+
+/// Waits until the client has put its terminal into raw mode.
+fn wait_raw(terminal: &crate::support::Terminal) {
+    let started = std::time::Instant::now();
+    while terminal.modes().contains("ICANON") {
+        assert!(started.elapsed() < crate::support::PATIENCE);
+        std::thread::yield_now();
+    }
+}
+
+fn tty_of(pid: i32) -> String {
+    std::fs::read_link(format!("/proc/{pid}/fd/0")).unwrap().display().to_string()
+}

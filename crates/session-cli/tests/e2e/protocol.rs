@@ -1,0 +1,79 @@
+//! The holder's socket, spoken by hand: JSON lines, nonsense, and clients that do not read.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
+use crate::support::{PATIENCE, Sandbox};
+
+fn socket(session: &Sandbox, name: &str) -> UnixStream {
+    let directory = session.ok(["get", name, "dir"]);
+    let stream = UnixStream::connect(std::path::Path::new(directory.trim()).join("socket")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn the_protocol_from_a_shell() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "cat"]);
+    let mut stream = socket(&session, "s");
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    writeln!(stream, "{}", json!({ "id": 1, "method": "session.status" })).unwrap();
+    assert_eq!(next()["result"]["name"], "s");
+    writeln!(stream, "{}", json!({ "id": 2, "method": "process.attach", "params": { "window": 65536 } })).unwrap();
+    assert_eq!(next()["id"], 2);
+    writeln!(stream, "{}", json!({ "id": 3, "method": "process.write", "params": { "data": "hi\n" } })).unwrap();
+    let mut shown = String::new();
+    let mut answered = false;
+    while !shown.contains("hi\r\nhi\r\n") || !answered {
+        let message = next();
+        answered |= message["id"] == 3;
+        shown.push_str(message["data"]["text"].as_str().unwrap_or_default());
+    }
+    writeln!(stream, "{}", json!({ "id": 4, "method": "no.such" })).unwrap();
+    loop {
+        let message = next();
+        if message["id"] == 4 {
+            assert_eq!(message["error"]["data"]["code"], "usage");
+            break;
+        }
+    }
+}
+
+#[test]
+fn nonsense_disturbs_nobody() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "cat"]);
+    let silent = socket(&session, "s");
+    for nonsense in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01"[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"SESS\0\x63\0\0",
+        b"SESS\0\x01\0\0\xff\xff\xff\xff\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"{\"id\":}\n",
+        b"SESS\0\x01\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff",
+    ] {
+        let mut stream = socket(&session, "s");
+        stream.write_all(nonsense).unwrap();
+        let mut answer = Vec::new();
+        // Closed by the holder, or answered and closed: within the patience of the socket.
+        let _ = stream.read_to_end(&mut answer);
+        assert_eq!(session.status("s")["state"], "running", "after {nonsense:?}");
+    }
+    drop(silent);
+}
+
+#[test]
+fn a_client_that_never_reads_holds_up_nobody() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "loud", "--", "sh", "-c", "yes 'a line of output that is neither short nor long' | head -c 30000000; echo done; exec sleep 1000"]);
+    let mut deaf = socket(&session, "loud");
+    let attach = json!({ "id": 1, "method": "process.attach", "params": { "window": 16_000_000, "interactive": true } });
+    writeln!(deaf, "{attach}").unwrap();
+    session.ok(["wait", "loud", "--text", "^done$", "--timeout", "30s"]);
+    let memory = std::fs::read_to_string(format!("/proc/{}/status", session.holders()[0])).unwrap();
+    let resident: u64 = memory.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap();
+    assert!(resident < 4096, "{resident} KiB for a client that does not read");
+}

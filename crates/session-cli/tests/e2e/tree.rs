@@ -1,0 +1,124 @@
+//! Stop, suspend, resume and rm mean every process of a session, also those that fled.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Fifo, Sandbox, lives, state};
+
+/// A main process that ignores TERM and HUP and has two grandchildren in sessions of their own, doing the same.
+/// Each writes its pid to `pids` and then counts into a file.
+const FLED: &str = r#"
+trap '' TERM HUP
+for n in 1 2; do
+    (setsid sh -c 'trap "" TERM HUP; echo $$ > pids; while :; do echo >> beat.'$n'; sleep 0.01; done' &)
+done
+echo $$ > pids
+while :; do echo >> beat.0; sleep 0.01; done
+"#;
+
+fn fled(session: &Sandbox) -> Vec<i32> {
+    let mut fifo = Fifo::new(session.path("pids"));
+    session.ok(["create", "-n", "fled", "--stop-timeout", "500ms", "--", "sh", "-c", FLED]);
+    let mut pids: Vec<i32> = (0..3).map(|_| fifo.pid()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+fn beats(session: &Sandbox) -> Vec<u64> {
+    (0..3).map(|n| std::fs::metadata(session.path(&format!("beat.{n}"))).map_or(0, |file| file.len())).collect()
+}
+
+/// Waits until every heart has beaten again.
+fn all_beat(session: &Sandbox) {
+    let (before, started) = (beats(session), Instant::now());
+    while beats(session).iter().zip(&before).any(|(now, before)| now <= before) {
+        assert!(started.elapsed() < crate::support::PATIENCE, "some do not go on: {:?}", beats(session));
+        std::thread::yield_now();
+    }
+}
+
+fn stop_leaves_nothing(session: &Sandbox) {
+    let pids = fled(session);
+    all_beat(session);
+    let started = Instant::now();
+    session.ok(["stop", "fled"]);
+    assert!(started.elapsed() < Duration::from_millis(1500), "stop took {:?}", started.elapsed());
+    assert!(pids.iter().all(|pid| !lives(*pid)), "{pids:?}");
+    assert_eq!(session.living(), Vec::<i32>::new());
+}
+
+fn suspend_stops_and_resume_continues_all(session: &Sandbox) {
+    let pids = fled(session);
+    all_beat(session);
+    session.ok(["suspend", "fled"]);
+    let frozen = beats(session);
+    // Two sessions come and go meanwhile: time enough for fifty beats.
+    for _ in 0..2 {
+        session.ok(["create", "-n", "other", "--restart", "no", "--", "sleep", "0.3"]);
+        session.ok(["wait", "other"]);
+        session.ok(["rm", "other"]);
+    }
+    assert_eq!(beats(session), frozen);
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    session.ok(["resume", "fled"]);
+    all_beat(session);
+    session.ok(["suspend", "fled"]);
+    session.ok(["rm", "-f", "fled"]);
+    assert!(pids.iter().all(|pid| !lives(*pid)));
+}
+
+#[test]
+fn stop_leaves_no_process_of_the_tree() {
+    stop_leaves_nothing(&Sandbox::new());
+}
+
+#[test]
+fn stop_leaves_no_process_of_an_ordinary_user_s_tree() {
+    if let Some(session) = Sandbox::of_other_user() {
+        stop_leaves_nothing(&session);
+    }
+}
+
+#[test]
+fn suspend_and_resume_reach_the_whole_tree() {
+    suspend_stops_and_resume_continues_all(&Sandbox::new());
+}
+
+#[test]
+fn suspend_and_resume_reach_an_ordinary_user_s_whole_tree() {
+    if let Some(session) = Sandbox::of_other_user() {
+        suspend_stops_and_resume_continues_all(&session);
+    }
+}
+
+#[test]
+fn an_ordinary_user_s_processes_show_that_they_are_stopped() {
+    let Some(session) = Sandbox::of_other_user() else { return };
+    let pids = fled(&session);
+    session.ok(["suspend", "fled"]);
+    assert!(pids.iter().all(|pid| state(*pid) == Some('T')), "{pids:?}");
+}
+
+#[test]
+fn a_shell_stops_at_once() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "sh", "bash"]);
+    session.ok(["wait", "sh", "--text", r"\$|#"]);
+    let started = Instant::now();
+    session.ok(["stop", "sh"]);
+    assert!(started.elapsed() < Duration::from_secs(5), "it ignored TERM: {:?}", started.elapsed());
+}
+
+#[test]
+fn kill_signals_every_process() {
+    let session = Sandbox::new();
+    let mut fifo = Fifo::new(session.path("got"));
+    let script = "trap 'echo main > got' USR1; (trap 'echo child > got' USR1; echo up > got; while :; do sleep 0.01; done) & \
+                  echo up > got; while :; do sleep 0.01; done";
+    session.ok(["create", "-n", "two", "--", "bash", "-c", script]);
+    fifo.line();
+    fifo.line();
+    session.ok(["kill", "-s", "USR1", "two"]);
+    let mut got = [fifo.line(), fifo.line()];
+    got.sort();
+    assert_eq!(got, ["child", "main"]);
+}

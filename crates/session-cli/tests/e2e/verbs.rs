@@ -1,0 +1,142 @@
+//! What every verb keeps to: exit codes, JSON, globs, and one clear line when it refuses.
+
+use serde_json::Value;
+use crate::support::Sandbox;
+
+#[test]
+fn exit_codes_of_those_that_are_not_there() {
+    let session = Sandbox::new();
+    for verb in [&["status", "x"][..], &["stop", "x"], &["attach", "x"], &["get", "x"], &["set", "x", "title", "y"], &["rm", "x"], &["logs", "x"], &["send", "x", "y"], &["wait", "x"], &["exec", "x", "true"], &["ps", "x"], &["rename", "x", "y"], &["kill", "x"], &["detach", "x"], &["suspend", "x"], &["resume", "x"], &["start", "x"], &["restart", "x"], &["unset", "x", "title"]] {
+        let ran = session.run(verb);
+        assert_eq!(ran.code, 4, "{verb:?}: {ran:?}");
+        assert!(ran.err.starts_with("session: ") && ran.err.lines().count() == 1, "{verb:?}: {ran:?}");
+        assert!(!session.state().exists(), "{verb:?} created a state directory");
+    }
+    let ran = session.run(["status", "--json", "x"]);
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!((ran.code, &error["error"]["code"]), (4, &Value::from("not_found")));
+}
+
+#[test]
+fn usage_errors_are_two() {
+    let session = Sandbox::new();
+    for args in [&["no-such-verb"][..], &["status"], &["status", "--no-such-option", "x"], &["wait", "x", "--timeout", "soon"], &["create", "--restart", "sometimes", "true"], &["create", "--stop-signal", "NONE", "true"], &["kill", "-s", "99", "x"]] {
+        let ran = session.run(args);
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert!(ran.out.is_empty() && ran.err.starts_with("session: "), "{args:?}: {ran:?}");
+    }
+    assert!(session.ok(["--version"]).starts_with("session "));
+    assert!(session.ok(["--help"]).contains("create"));
+    assert!(session.ok(["create", "--help"]).contains("--restart"));
+}
+
+#[test]
+fn ls_is_a_table_and_json() {
+    let session = Sandbox::new();
+    assert_eq!(session.run(["ls", "--json"]).out.trim(), "[]");
+    session.ok(["create", "-n", "zeta", "sleep", "1000"]);
+    session.ok(["create", "-n", "alpha", "-s", "--", "echo", "a\tb"]);
+    let table = session.ok(["ls"]);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "STATE", "PID", "UPTIME", "CLIENTS", "COMMAND"]);
+    assert_eq!((rows[1][0], rows[1][1]), ("alpha", "suspended"));
+    assert_eq!((rows[2][0], rows[2][1]), ("zeta", "running"));
+    assert!(!table.contains("a\tb") && table.contains("a\\tb"), "escaped: {table:?}");
+    let listed: Vec<Value> = serde_json::from_str(&session.ok(["ls", "--json"])).unwrap();
+    for field in ["name", "id", "scope", "state", "desired", "pid", "command", "directory", "created_at", "started_at", "restarts", "exit", "clients"] {
+        assert!(listed[0].as_object().unwrap().contains_key(field), "{field}");
+    }
+    assert_eq!(listed[0]["pid"], Value::Null);
+}
+
+#[test]
+fn several_names_and_globs() {
+    let session = Sandbox::new();
+    for name in ["web-1", "web-2", "db"] {
+        session.ok(["create", "-n", name, "sleep", "1000"]);
+    }
+    session.ok(["stop", "web-*"]);
+    assert_eq!(session.status("web-2")["state"], "stopped");
+    assert_eq!(session.status("db")["state"], "running");
+    session.ok(["start", "web-1", "web-2"]);
+    assert_eq!(session.run(["stop", "nothing-*"]).code, 4);
+    session.ok(["rm", "-f", "web-*", "db"]);
+    assert_eq!(session.ok(["ls", "--json"]).trim(), "[]");
+}
+
+#[test]
+fn ids_and_their_prefixes_name_a_session() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "one", "-s", "true"]);
+    let id = session.ok(["get", "one", "id"]).trim().to_owned();
+    assert_eq!(session.ok(["get", &id, "name"]), "one\n");
+    assert_eq!(session.ok(["get", &id[..6], "name"]), "one\n");
+    assert_eq!(session.run(["get", "on", "name"]).code, 4, "no prefixes of names");
+}
+
+#[test]
+fn set_applies_at_the_next_start_and_says_so() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "--", "sh", "-c", "echo \"value $V\"; exec sleep 1000"]);
+    session.ok(["set", "s", "env.V", "two"]);
+    assert!(session.ok(["status", "s"]).contains("changed, restart to apply"));
+    assert!(session.ok(["get", "s"]).contains("changed, restart to apply"));
+    session.ok(["restart", "s"]);
+    assert!(!session.ok(["status", "s"]).contains("changed"));
+    session.ok(["wait", "s", "--text", "value two", "--timeout", "20s"]);
+    session.ok(["unset", "s", "env.V"]);
+    for (key, value, known) in [("colour", "red", "title"), ("restart", "sometimes", "on-failure"), ("stop-timeout", "soon", "10s"), ("log-limit", "-1", "16M")] {
+        let refused = session.run(["set", "s", key, value]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(refused.err.contains(known), "the known ones are listed: {refused:?}");
+    }
+}
+
+#[test]
+fn verbs_at_the_wrong_moment_are_refused_or_do_nothing() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "sleep", "1000"]);
+    assert_eq!(session.run(["start", "s"]).code, 1);
+    session.ok(["resume", "s"]);
+    session.ok(["suspend", "s"]);
+    session.ok(["suspend", "s"]);
+    assert_eq!(session.run(["start", "s"]).code, 1);
+    session.ok(["stop", "s"]);
+    session.ok(["stop", "s"]);
+    assert_eq!(session.run(["suspend", "s"]).code, 1);
+    assert_eq!(session.run(["resume", "s"]).code, 1);
+    assert_eq!(session.run(["kill", "s"]).code, 1);
+    session.ok(["restart", "s"]);
+    assert_eq!(session.status("s")["state"], "running");
+    session.ok(["create", "-n", "w", "-s", "sleep", "1000"]);
+    session.ok(["resume", "w"]);
+    assert_eq!(session.status("w")["state"], "running");
+}
+
+#[test]
+fn ps_and_purge_and_doctor() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "--", "sh", "-c", "sleep 1000 & wait"]);
+    while session.ok(["ps", "s"]).matches("sleep 1000").count() < 2 {}
+    let pid = session.pid("s").to_string();
+    assert!(session.ok(["ps", "s"]).contains(&pid));
+    session.ok(["create", "-n", "gone", "--restart", "no", "true"]);
+    session.ok(["wait", "gone"]);
+    session.ok(["create", "-n", "kept", "-s", "true"]);
+    session.ok(["purge"]);
+    assert_eq!(session.run(["status", "gone"]).code, 4);
+    assert_eq!(session.run(["status", "kept"]).code, 0);
+    let doctor = session.run(["doctor"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+    assert!(doctor.out.contains(&session.state().display().to_string()), "{doctor:?}");
+}
+
+#[test]
+fn completions_know_the_sessions() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "findme", "-s", "true"]);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(session.ok(["completion", shell]).contains("session"), "{shell}");
+    }
+    assert_eq!(session.run(["completion", "tcl"]).code, 2);
+}

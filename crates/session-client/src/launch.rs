@@ -1,0 +1,39 @@
+//! Starting a holder: the session's lock and the first connection are handed over in one exec.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use session_store::Owned;
+
+use crate::{Connection, Error};
+
+/// Starts the holder of a session that the caller owns, from the caller's own executable, and gives the
+/// connection it was born with. [`session_protocol::Call::Ready`] on it answers once the main process runs.
+///
+/// The lock is one of the open file, which the holder shares: `owned` stays the caller's for
+/// `make_durable` and `discard`, and dropping it does not unlock the session. Writing the record while the
+/// holder starts is not for the caller any more.
+///
+/// # Errors
+/// The executable could not be started. Why a holder could not start the session comes as its answer.
+pub fn launch(owned: &Owned) -> Result<Connection, Error> {
+    let (ours, theirs) = session_sys::socket::pair().map_err(Error::io("make a socket pair"))?;
+    let lock: OwnedFd = owned
+        .lock_fd()
+        .try_clone_to_owned()
+        .map_err(Error::io("duplicate the session's lock"))?;
+    let session = owned.session();
+    // No pre_exec: without it the standard library can use posix_spawn, which copies no page tables.
+    Command::new("/proc/self/exe")
+        .arg0("session")
+        .arg("__hold")
+        .arg(session.id().to_string())
+        .stdin(theirs)
+        .stdout(lock)
+        .stderr(Stdio::inherit())
+        .current_dir(session.path())
+        .spawn()
+        .map_err(Error::io("start the session's holder"))?;
+    Ok(Connection::over(ours))
+}

@@ -1,0 +1,202 @@
+//! Who may act on a session: its holder, who must be asked, or the caller, who then owns it.
+//!
+//! A holder exits when nothing of its session runs, and verbs own sessions for moments, so either answer can
+//! change while it is acted on. The loops here wait for such moments to pass: for the holder's death by its
+//! pidfd, for a verb's in slices of 20 ms, and never longer than five seconds.
+
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::de::DeserializeOwned;
+use session_protocol::Call;
+use session_store::{Owned, Session};
+
+use crate::connection::wait;
+use crate::{Connection, Error};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Who has the session.
+#[derive(Debug)]
+pub enum Reached {
+    /// Nobody did; now the caller does.
+    Owned(Owned),
+    /// A holder.
+    Holder(Connection),
+}
+
+/// Who answered.
+#[derive(Debug)]
+pub enum Asked<T> {
+    /// There is no holder to ask; the caller owns the session.
+    Owned(Owned),
+    /// The holder.
+    Answer(T),
+}
+
+/// Owns the session or connects to its holder.
+///
+/// # Errors
+/// [`Error::Unreachable`] after five seconds of neither.
+pub fn reach(session: &Session) -> Result<Reached, Error> {
+    reach_by(session, Instant::now() + PATIENCE)
+}
+
+fn reach_by(session: &Session, deadline: Instant) -> Result<Reached, Error> {
+    loop {
+        if let Some(owned) = session.try_own()? {
+            return Ok(Reached::Owned(owned));
+        }
+        if let Some(connection) = attempt(session)? {
+            return Ok(Reached::Holder(connection));
+        }
+        pause(session, deadline)?;
+    }
+}
+
+/// Asks the holder, or owns the session if there is none. A holder that goes away without an answer is asked no
+/// further: the session is reached again, so `call` should be one that may be asked twice.
+///
+/// # Errors
+/// The holder's own, and those of [`reach`].
+pub fn ask<T: DeserializeOwned>(session: &Session, call: Call) -> Result<Asked<T>, Error> {
+    let mut deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut connection = match reach_by(session, deadline)? {
+            Reached::Owned(owned) => return Ok(Asked::Owned(owned)),
+            Reached::Holder(connection) => connection,
+        };
+        let asked = Instant::now();
+        match connection.call(call.clone()) {
+            Ok(answer) => return Ok(Asked::Answer(answer)),
+            // The time it worked on the call is not time it could not be reached.
+            Err(Error::Closed) => deadline += asked.elapsed(),
+            Err(error) => return Err(error),
+        }
+        pause(session, deadline)?;
+    }
+}
+
+/// Connects to the session's holder; `None` if none lives.
+///
+/// # Errors
+/// [`Error::Unreachable`] after five seconds of a holder that lives and does not listen.
+pub fn connect(session: &Session) -> Result<Option<Connection>, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    while session.holder_lives()? {
+        if let Some(connection) = attempt(session)? {
+            return Ok(Some(connection));
+        }
+        pause(session, deadline)?;
+    }
+    Ok(None)
+}
+
+/// `None` where nobody listens: a holder that is just starting or just ending.
+fn attempt(session: &Session) -> Result<Option<Connection>, Error> {
+    match Connection::open(session) {
+        Ok(connection) => Ok(Some(connection)),
+        Err(Error::Closed) => Ok(None),
+        Err(Error::Io { source, .. })
+            if matches!(
+                source.kind(),
+                ErrorKind::ConnectionRefused | ErrorKind::NotFound
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits for the holder's death, or for a moment.
+fn pause(session: &Session, deadline: Instant) -> Result<(), Error> {
+    let holder = session.read_live()?.map_or(0, |live| live.holder);
+    let now = Instant::now();
+    if now >= deadline {
+        return Err(Error::Unreachable { pid: holder });
+    }
+    let until = (now + SLICE).min(deadline);
+    match pidfd(holder).filter(|_| session.holder_lives().unwrap_or(false)) {
+        Some(pidfd) => {
+            wait(std::os::fd::AsFd::as_fd(&pidfd), Some(until))?;
+        }
+        None => {
+            // What holds the lock is a verb, or a holder before its first word: nothing to poll.
+            let left = rustix::event::Timespec::try_from(until - now).ok();
+            let _ = rustix::event::poll(&mut [], left.as_ref());
+        }
+    }
+    Ok(())
+}
+
+/// The pid may be an old one whose number someone else has now; then it is not waited for longer than a slice.
+fn pidfd(pid: i32) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use session_store::{Root, Wanted};
+
+    use super::*;
+
+    fn session(root: &Root) -> Owned {
+        let spec = serde_json::from_value(serde_json::json!({
+            "command": ["true"], "executable": "/bin/true", "directory": "/"
+        }));
+        let name = "test".parse().unwrap();
+        root.create(Wanted::Exact(name), spec.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn who_comes_first_owns_and_who_comes_later_gets_it_after() {
+        let state = tempfile::tempdir().unwrap();
+        let root = Root::open(&state.path().join("root")).unwrap();
+        let owned = session(&root);
+        let session = owned.session().clone();
+        let other = std::thread::spawn({
+            let session = session.clone();
+            move || matches!(reach(&session).unwrap(), Reached::Owned(_))
+        });
+        drop(owned);
+        assert!(other.join().unwrap());
+        assert!(connect(&session).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_holder_that_listens_is_reached_and_asked() {
+        let state = tempfile::tempdir().unwrap();
+        let root = Root::open(&state.path().join("root")).unwrap();
+        let owned = session(&root);
+        owned.announce_holder().unwrap();
+        let session = owned.session().clone();
+        let directory = session.directory_fd().try_clone_to_owned().unwrap();
+        let listener = session_sys::socket::listen(directory.as_fd(), "socket", 8).unwrap();
+        rustix::fs::fcntl_setfl(&listener, rustix::fs::OFlags::empty()).unwrap();
+        let holder = std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            let listener = std::os::unix::net::UnixListener::from(listener);
+            // The first goes away without an answer, as an ending holder does.
+            drop(listener.accept().unwrap());
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 8]).unwrap();
+            let answer = serde_json::json!({ "id": 1, "result": "here" });
+            stream.write_all(&session_protocol::PREFACE).unwrap();
+            stream
+                .write_all(&session_protocol::encode_control(&answer))
+                .unwrap();
+            drop(owned);
+        });
+        match ask::<String>(&session, Call::Status {}).unwrap() {
+            Asked::Answer(answer) => assert_eq!(answer, "here"),
+            Asked::Owned(_) => panic!("a holder was there"),
+        }
+        holder.join().unwrap();
+    }
+}

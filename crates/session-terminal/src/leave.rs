@@ -1,0 +1,162 @@
+//! What a terminal must not keep once its client has gone.
+
+/// Back to the ordinary screen, if it is not shown already. Modes 1047 and 47 (which some know instead), not
+/// 1049: that one also moves the cursor to a position that the program may never have saved.
+pub const LEAVE_ALTERNATE: &[u8] = b"\x1b[?1047l\x1b[?47l";
+
+/// Everything that programs commonly switch on, off: an open string (ST), synchronised output, mouse and
+/// focus reports, bracketed paste, application keys, keyboard protocols, a hidden cursor and its shape,
+/// colours, character sets, insert mode, missing auto-wrap. None of it moves the cursor.
+const MODES: &[u8] = b"\x1b\\\x1b[?2026l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\
+\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[?1l\x1b>\
+\x1b[<16u\x1b[>4;0m\x1b[4l\x1b[?7h\x1b[0m\x1b(B\x1b)B\x0f\x1b[0 q\x1b[?25h";
+
+/// A scroll region goes, the cursor stays: setting margins alone would send it home.
+const MARGINS: &[u8] = b"\x1b7\x1b[r\x1b8";
+/// The other screen keeps keyboard flags of its own, and its cursor may be anywhere.
+const BACK: &[u8] = b"\x1b[<16u\x1b[999;1H";
+
+/// Bytes that give the terminal back after a program of which only `alternate` is known.
+pub fn leave(alternate: bool) -> Vec<u8> {
+    if alternate {
+        [MODES, MARGINS, LEAVE_ALTERNATE, BACK].concat()
+    } else {
+        [MODES, MARGINS].concat()
+    }
+}
+
+/// Watches output on its way to the terminal for one thing: which of the two screens is shown.
+#[derive(Debug, Default)]
+pub struct AlternateScreen {
+    shown: bool,
+    /// The start of a sequence that output ended in.
+    begun: Vec<u8>,
+}
+
+impl AlternateScreen {
+    /// Longest sequence of mode settings looked at.
+    const LONGEST: usize = 48;
+
+    /// Whether the alternate screen is shown now.
+    pub fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// Takes the next bytes that the terminal gets.
+    pub fn watch(&mut self, mut bytes: &[u8]) {
+        while !self.begun.is_empty() {
+            let Some((&byte, rest)) = bytes.split_first() else {
+                return;
+            };
+            if byte == 0x1b || self.begun.len() >= Self::LONGEST {
+                self.begun.clear();
+                break;
+            }
+            self.begun.push(byte);
+            bytes = rest;
+            if self.read(&self.begun.clone()).is_some() {
+                self.begun.clear();
+            }
+        }
+        while let Some(start) = bytes.iter().position(|byte| *byte == 0x1b) {
+            bytes = &bytes[start..];
+            match self.read(bytes) {
+                Some(len) => bytes = &bytes[len..],
+                None => {
+                    self.begun = bytes[..bytes.len().min(Self::LONGEST)].to_vec();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads the sequence that `bytes` begin with and says how long it is; `None` if it is not all there.
+    fn read(&mut self, bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [_, b'[', b'?', params @ ..] => {
+                let end = params
+                    .iter()
+                    .take(Self::LONGEST)
+                    .position(|byte| !matches!(byte, b'0'..=b'9' | b';'));
+                let Some(end) = end else {
+                    return (params.len() >= Self::LONGEST).then_some(3);
+                };
+                if let on @ (b'h' | b'l') = params[end] {
+                    let is_screen = |mode: &[u8]| matches!(mode, b"47" | b"1047" | b"1049");
+                    if params[..end].split(|byte| *byte == b';').any(is_screen) {
+                        self.shown = on == b'h';
+                    }
+                }
+                // An ESC that cuts the sequence short begins the next one.
+                Some(3 + end + usize::from(params[end] != 0x1b))
+            }
+            [_, b'c', ..] => {
+                self.shown = false;
+                Some(2)
+            }
+            [_] | [_, b'['] => None,
+            _ => Some(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_on() {
+        let mut terminal = vt100::Parser::default();
+        terminal.process(b"\x1b[?1049h\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b[?1h\x1b=\x1b[?25l\x1b[31mx\x1b[3;5r\x1b]0;cut");
+        terminal.process(&leave(true));
+        let screen = terminal.screen();
+        let untouched = vt100::Parser::default();
+        assert_eq!(
+            screen.input_mode_formatted(),
+            untouched.screen().input_mode_formatted()
+        );
+        assert!(!screen.hide_cursor());
+        assert_eq!(screen.fgcolor(), vt100::Color::Default);
+    }
+
+    #[test]
+    fn the_cursor_stays_where_the_program_left_it() {
+        let mut terminal = vt100::Parser::default();
+        terminal.process(b"one\r\ntwo\r\nthree\x1b[2;9r\x1b[3;6H");
+        terminal.process(&leave(false));
+        assert_eq!(terminal.screen().cursor_position(), (2, 5));
+    }
+
+    #[test]
+    fn the_screen_is_known_however_output_is_cut() {
+        let steps: [(&[u8], bool); 7] = [
+            (b"text\x1b[31m\x1b[?25l\x1b[?1;1049h", true),
+            (b"\x1b[?2004h\x1b[?25h", true),
+            (b"\x1b[?1049\x1b[?1049l", false),
+            (b"\x1b[?47h", true),
+            (b"\x1bc", false),
+            (b"\x1b\x1b[?1047h", true),
+            (b"\x1b[?1049;2004l", false),
+        ];
+        let mut whole = AlternateScreen::default();
+        let mut cut = AlternateScreen::default();
+        for (output, shown) in steps {
+            whole.watch(output);
+            output.chunks(1).for_each(|byte| cut.watch(byte));
+            assert_eq!(
+                (whole.is_shown(), cut.is_shown()),
+                (shown, shown),
+                "{output:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn endless_parameters_are_given_up() {
+        let mut screen = AlternateScreen::default();
+        screen.watch(b"\x1b[?");
+        (0..1000).for_each(|_| screen.watch(b"1"));
+        screen.watch(b"\x1b[?1049h");
+        assert!(screen.is_shown());
+    }
+}
