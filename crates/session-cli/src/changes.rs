@@ -41,10 +41,9 @@ pub(crate) fn wait_for<T>(
         let until = deadline.map_or(now + LOOK, |deadline| deadline.min(now + LOOK));
         let timeout = Timespec::try_from(until - now).ok();
         let polled = match &watch {
-            Ok(watch) => rustix::event::poll(
-                &mut [PollFd::new(watch, PollFlags::IN)],
-                timeout.as_ref(),
-            ),
+            Ok(watch) => {
+                rustix::event::poll(&mut [PollFd::new(watch, PollFlags::IN)], timeout.as_ref())
+            }
             Err(_) => rustix::event::poll(&mut [], timeout.as_ref()),
         };
         match polled {
@@ -115,7 +114,9 @@ mod tests {
         let root = Root::open(&state.path().join("root")).unwrap();
         let mut spec = Spec::new(vec!["true".into()], "/bin/true".into(), "/".into());
         spec.start_suspended = true;
-        let mut owned = root.create(Wanted::Exact("x".parse().unwrap()), spec).unwrap();
+        let mut owned = root
+            .create(Wanted::Exact("x".parse().unwrap()), spec)
+            .unwrap();
         let session = owned.session().clone();
         let soon = Some(Instant::now());
         assert!(wait_for(&session, soon, |_| None::<()>).unwrap().is_none());

@@ -37,7 +37,9 @@ impl Cleaner {
         let mut at = 0;
         while at < output.len() {
             let rest = &output[at..];
-            let control = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r' | 8));
+            let control = rest
+                .iter()
+                .position(|byte| matches!(byte, b'\n' | b'\r' | 8));
             let text = &rest[..control.unwrap_or(rest.len())];
             if !self.begun {
                 (self.begun, self.start) = (true, offset + at as u64);

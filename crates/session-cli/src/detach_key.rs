@@ -176,7 +176,16 @@ mod tests {
         }
         assert_eq!("ctrl-\\".parse(), Ok(DetachKey::default()));
         assert_eq!("none".parse(), Ok(DetachKey(None)));
-        for text in ["", "x", "ctrl-", "ctrl-xy", "^[", "ctrl-m", "alt-x", "ctrl-\u{e9}"] {
+        for text in [
+            "",
+            "x",
+            "ctrl-",
+            "ctrl-xy",
+            "^[",
+            "ctrl-m",
+            "alt-x",
+            "ctrl-\u{e9}",
+        ] {
             assert!(text.parse::<DetachKey>().is_err(), "{text}");
         }
     }
@@ -187,7 +196,11 @@ mod tests {
         assert_eq!(found("^\\", &[b"ls\r\x1b[A\x03\x04"]), None);
         assert_eq!(found("none", &[b"\x1c\x1b[92;5u"]), None);
         assert_eq!(found("^x", &[b"\x1c", b"\x18"]), Some((1, 0)));
-        assert_eq!(found("^\\", &[b"\x1b\x1c"]), Some((0, 1)), "Escape, then the key");
+        assert_eq!(
+            found("^\\", &[b"\x1b\x1c"]),
+            Some((0, 1)),
+            "Escape, then the key"
+        );
     }
 
     #[test]

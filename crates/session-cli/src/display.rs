@@ -13,8 +13,11 @@ use crate::outlet::Outlet;
 pub(crate) const WINDOW: u64 = 256 << 10;
 /// Consumed bytes are told in portions of this.
 const PORTION: u64 = 64 << 10;
+/// Old output that a screen is drawn from. A client far behind may be sent more, whose reading would put it
+/// behind again.
+pub(crate) const REPLAY: u64 = 64 << 10;
 /// How long a terminal that takes nothing is waited for at the end.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One stream on one terminal.
 pub(crate) struct Display {
@@ -44,7 +47,8 @@ impl Display {
     }
 
     fn begin(&mut self, from: u64, head: u64) -> io::Result<()> {
-        let replay = Replay::new(self.size.rows, self.size.cols, from == 0);
+        let whole = from == 0 && head <= REPLAY;
+        let replay = Replay::new(self.size.rows, self.size.cols, whole);
         self.next = from;
         self.credited = self.credited.max(from);
         self.replay = Some((replay, head));
@@ -62,7 +66,8 @@ impl Display {
         if let Some((replay, head)) = &mut self.replay {
             // A piece is at most a frame long.
             let old = (head.saturating_sub(offset).min(bytes.len() as u64)) as usize;
-            replay.feed(&bytes[..old]);
+            let skipped = head.saturating_sub(REPLAY).saturating_sub(offset);
+            replay.feed(&bytes[old.min(skipped as usize)..old]);
             bytes = &bytes[old..];
             self.draw()?;
         }
@@ -139,19 +144,37 @@ mod tests {
         display.data(6, b"n!\x1b[6n").unwrap();
         let drawn = shown(&master);
         let (old, new) = drawn.split_at(drawn.len() - 4);
-        assert!(old.contains("old!") && !old.contains("\x1b[6n"), "{drawn:?}");
+        assert!(
+            old.contains("old!") && !old.contains("\x1b[6n"),
+            "{drawn:?}"
+        );
         assert_eq!(new, "\x1b[6n");
     }
 
     #[test]
     fn falling_behind_is_a_redraw() {
         let (master, mut display, _slave) = display(0, 0);
-        assert!(shown(&master).contains("\x1b[H\x1b[J"), "a clear screen first");
+        assert!(
+            shown(&master).contains("\x1b[H\x1b[J"),
+            "a clear screen first"
+        );
         display.data(0, b"live").unwrap();
         assert_eq!(shown(&master), "live");
         display.reset(100, 110).unwrap();
         display.data(100, b"\r\nmissed..").unwrap();
         assert!(shown(&master).contains("missed.."));
+    }
+
+    #[test]
+    fn a_screen_is_drawn_from_the_last_of_much_old_output() {
+        let (master, mut display, _slave) = display(0, REPLAY + 3000);
+        display.data(0, &[b'x'; 2000]).unwrap();
+        display.data(2000, &[b'y'; REPLAY as usize]).unwrap();
+        let mut last = vec![b'\n'; 1000];
+        last[900..].fill(b'z');
+        display.data(2000 + REPLAY, &last).unwrap();
+        let drawn = shown(&master);
+        assert!(drawn.contains('z') && !drawn.contains('x'), "{drawn:?}");
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl<'a> Follow<'a> {
         while let Some(index) = self.oldest()? {
             let track = &mut self.tracks[index];
             let (channel, offset) = (track.channel, track.next);
-            let Some(reader) = &mut track.reader else { break };
+            let Some(reader) = &mut track.reader else {
+                break;
+            };
             match reader.read_at(offset, &mut buffer)? {
                 ReadAt::Bytes(mut read) => {
                     if merged {
@@ -118,7 +120,14 @@ impl<'a> Follow<'a> {
                     }
                     track.next += read as u64;
                     let bytes = &buffer[..read];
-                    each(self, Part::Bytes { channel, offset, bytes })?;
+                    each(
+                        self,
+                        Part::Bytes {
+                            channel,
+                            offset,
+                            bytes,
+                        },
+                    )?;
                 }
                 ReadAt::Gap { next } => {
                     track.next = next;
@@ -136,11 +145,17 @@ impl<'a> Follow<'a> {
         let mut oldest: Option<(usize, Option<session_protocol::Timestamp>)> = None;
         let several = self.tracks.len() > 1;
         for (index, track) in self.tracks.iter_mut().enumerate() {
-            let Some(reader) = &mut track.reader else { continue };
+            let Some(reader) = &mut track.reader else {
+                continue;
+            };
             if reader.read_at(track.next, &mut [0])? == ReadAt::End {
                 continue;
             }
-            let time = if several { reader.time_of(track.next)? } else { None };
+            let time = if several {
+                reader.time_of(track.next)?
+            } else {
+                None
+            };
             if oldest.is_none_or(|(_, oldest)| time < oldest) {
                 oldest = Some((index, time));
             }
@@ -191,9 +206,16 @@ impl<'a> Follow<'a> {
                     connection.receive()?;
                     continue;
                 }
-                Some(Incoming::Data { stream, offset, bytes, .. }) => {
+                Some(Incoming::Data {
+                    stream,
+                    offset,
+                    bytes,
+                    ..
+                }) => {
                     self.came(stream, offset, bytes, each)?;
-                    self.track(stream.channel()).credit().map(|offset| (stream, offset))
+                    self.track(stream.channel())
+                        .credit()
+                        .map(|offset| (stream, offset))
                 }
                 Some(Incoming::Reset { stream, offset, .. }) => {
                     self.skip(stream.channel(), offset, each)?;
@@ -231,7 +253,14 @@ impl<'a> Follow<'a> {
         if bytes.is_empty() {
             return Ok(());
         }
-        Ok(each(self, Part::Bytes { channel, offset, bytes })?)
+        Ok(each(
+            self,
+            Part::Bytes {
+                channel,
+                offset,
+                bytes,
+            },
+        )?)
     }
 
     /// The stream goes on at `offset`.

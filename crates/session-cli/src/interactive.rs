@@ -163,7 +163,12 @@ impl<'a> Interactive<'a> {
             outlet::poll_if(keys, stdin.as_fd(), PollFlags::IN, self.signals),
             outlet::poll_if(holder, self.connection.as_fd(), PollFlags::IN, self.signals),
             PollFd::new(self.signals, PollFlags::IN),
-            outlet::poll_if(pending > 0, self.display.outlet.as_fd(), PollFlags::OUT, self.signals),
+            outlet::poll_if(
+                pending > 0,
+                self.display.outlet.as_fd(),
+                PollFlags::OUT,
+                self.signals,
+            ),
         ];
         match rustix::event::poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -202,9 +207,7 @@ impl<'a> Interactive<'a> {
                 {
                     self.over = Some(Outcome::Exited(exit));
                 }
-                Some(Incoming::Notice(Notice::Detached { process }))
-                    if process == self.process =>
-                {
+                Some(Incoming::Notice(Notice::Detached { process })) if process == self.process => {
                     self.over = Some(Outcome::Detached);
                 }
                 // Answers to calls that nobody waits for, changes that nobody asked for.

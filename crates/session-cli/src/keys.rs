@@ -52,9 +52,10 @@ pub(crate) fn bytes(name: &str) -> Result<Vec<u8>, String> {
     loop {
         // A lone "C-" has no key left behind it.
         let (held, behind) = match rest.as_bytes() {
-            [b'C' | b'c', b'-', _, ..] | [b'^', _, ..] => {
-                (&mut control, &rest[if rest.starts_with('^') { 1 } else { 2 }..])
-            }
+            [b'C' | b'c', b'-', _, ..] | [b'^', _, ..] => (
+                &mut control,
+                &rest[if rest.starts_with('^') { 1 } else { 2 }..],
+            ),
             [b'M' | b'm', b'-', _, ..] => (&mut meta, &rest[2..]),
             [b'S' | b's', b'-', _, ..] => (&mut shift, &rest[2..]),
             _ => break,
@@ -63,7 +64,9 @@ pub(crate) fn bytes(name: &str) -> Result<Vec<u8>, String> {
         rest = behind;
     }
     let unknown = || Err(unknown(name));
-    let named = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(rest));
+    let named = NAMED
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(rest));
     let mut sent = match (named, rest.chars().collect::<Vec<_>>().as_slice()) {
         (Some((_, sequence)), _) => match modified(sequence, control, meta, shift) {
             Some(sequence) => return Ok(sequence),
@@ -92,7 +95,9 @@ fn modified(sequence: &str, control: bool, meta: bool, shift: bool) -> Option<Ve
     if sequence == "\t" && shift && !control && !meta {
         return Some(b"\x1b[Z".to_vec());
     }
-    let body = sequence.strip_prefix("\x1b[").or_else(|| sequence.strip_prefix("\x1bO"))?;
+    let body = sequence
+        .strip_prefix("\x1b[")
+        .or_else(|| sequence.strip_prefix("\x1bO"))?;
     if held == 1 || body == "Z" {
         return None;
     }

@@ -35,9 +35,8 @@ impl Outlet {
     /// Standard output or error.
     pub(crate) fn new(stream: impl AsFd) -> io::Result<Self> {
         let stream = stream.as_fd();
-        let regular = |stat: rustix::fs::Stat| {
-            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        };
+        let regular =
+            |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let (fd, kind) = if stream.is_terminal() {
             // A second open file on the same terminal: O_NONBLOCK there leaves the shell's alone. A terminal
             // of another user (`su`) cannot be opened again.

@@ -7,9 +7,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use session_client::{Connection, Error, Incoming};
-use session_protocol::{
-    Call, Channel, Exit, INPUT_WINDOW, Notice, ProcessId, Spawned, StreamId,
-};
+use session_protocol::{Call, Channel, Exit, INPUT_WINDOW, Notice, ProcessId, Spawned, StreamId};
 use session_sys::event::SignalFd;
 
 use crate::failure::Failure;
@@ -101,11 +99,18 @@ impl<'a> Relay<'a> {
         {
             return Ok(Some(over));
         }
-        let room = self.input.is_some_and(|(_, sent)| sent - self.taken < INPUT_WINDOW);
+        let room = self
+            .input
+            .is_some_and(|(_, sent)| sent - self.taken < INPUT_WINDOW);
         let (out, err) = (&self.out.outlet, &self.err.outlet);
         let stdin = io::stdin();
         let mut fds = [
-            poll_if(self.over.is_none(), self.connection.as_fd(), PollFlags::IN, self.signals),
+            poll_if(
+                self.over.is_none(),
+                self.connection.as_fd(),
+                PollFlags::IN,
+                self.signals,
+            ),
             PollFd::new(self.signals, PollFlags::IN),
             poll_if(out.pending() > 0, out.as_fd(), PollFlags::OUT, self.signals),
             poll_if(err.pending() > 0, err.as_fd(), PollFlags::OUT, self.signals),
@@ -147,8 +152,17 @@ impl<'a> Relay<'a> {
         while self.over.is_none() {
             match self.connection.poll()? {
                 None => break,
-                Some(Incoming::Data { stream, offset, bytes, .. }) => {
-                    let output = if stream == self.out.stream { &mut self.out } else { &mut self.err };
+                Some(Incoming::Data {
+                    stream,
+                    offset,
+                    bytes,
+                    ..
+                }) => {
+                    let output = if stream == self.out.stream {
+                        &mut self.out
+                    } else {
+                        &mut self.err
+                    };
                     if stream == output.stream {
                         output.next = offset + bytes.len() as u64;
                         output.outlet.offer(bytes)?;
@@ -165,7 +179,9 @@ impl<'a> Relay<'a> {
                         self.taken = self.taken.max(offset);
                     }
                 }
-                Some(Incoming::Notice(Notice::Exited { process, exit })) if process == self.process => {
+                Some(Incoming::Notice(Notice::Exited { process, exit }))
+                    if process == self.process =>
+                {
                     self.over = Some(Ended::Exit(exit));
                 }
                 Some(Incoming::Response(_) | Incoming::Notice(_) | Incoming::Other) => {}
@@ -186,7 +202,9 @@ impl<'a> Relay<'a> {
 
     /// Takes what was typed or piped in.
     fn read(&mut self) -> Result<(), Failure> {
-        let Some((stream, offset)) = self.input else { return Ok(()) };
+        let Some((stream, offset)) = self.input else {
+            return Ok(());
+        };
         let most = (INPUT_WINDOW - (offset - self.taken)).min(PIECE as u64);
         let mut buffer = [0; PIECE];
         match rustix::io::read(io::stdin(), &mut buffer[..most as usize]) {
@@ -195,7 +213,9 @@ impl<'a> Relay<'a> {
             // is open for writing only.
             Ok(0) | Err(_) => {
                 self.input = None;
-                let _ = self.connection.send(Call::CloseStdin { process: self.process });
+                let _ = self.connection.send(Call::CloseStdin {
+                    process: self.process,
+                });
                 Ok(())
             }
             Ok(read) => {
@@ -208,13 +228,21 @@ impl<'a> Relay<'a> {
 
     /// Passes a signal on to the process, and all in its group.
     fn signal(&mut self, signal: i32) {
-        let passed = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::PIPE];
+        let passed = [
+            Signal::INT,
+            Signal::TERM,
+            Signal::HUP,
+            Signal::QUIT,
+            Signal::PIPE,
+        ];
         if !passed.iter().any(|passed| passed.as_raw() == signal) {
             return;
         }
         if let Some(signal) = session_protocol::Signal::new(signal) {
             let process = self.process;
-            let _ = self.connection.send(Call::SignalProcess { process, signal });
+            let _ = self
+                .connection
+                .send(Call::SignalProcess { process, signal });
         }
     }
 }

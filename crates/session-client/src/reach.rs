@@ -45,7 +45,8 @@ pub fn reach(session: &Session) -> Result<Reached, Error> {
     reach_by(session, Instant::now() + PATIENCE)
 }
 
-fn reach_by(session: &Session, deadline: Instant) -> Result<Reached, Error> {
+fn reach_by(session: &Session, mut deadline: Instant) -> Result<Reached, Error> {
+    let mut last = 0;
     loop {
         if let Some(owned) = session.try_own()? {
             return Ok(Reached::Owned(owned));
@@ -53,7 +54,11 @@ fn reach_by(session: &Session, deadline: Instant) -> Result<Reached, Error> {
         if let Some(connection) = attempt(session)? {
             return Ok(Reached::Holder(connection));
         }
-        pause(session, deadline)?;
+        // Patience is for one holder: where others come and go, there is progress, if not for us.
+        let holder = pause(session, deadline)?;
+        if holder != last {
+            (last, deadline) = (holder, deadline.max(Instant::now() + PATIENCE));
+        }
     }
 }
 
@@ -112,8 +117,8 @@ fn attempt(session: &Session) -> Result<Option<Connection>, Error> {
     }
 }
 
-/// Waits for the holder's death, or for a moment.
-fn pause(session: &Session, deadline: Instant) -> Result<(), Error> {
+/// Waits for the holder's death, or for a moment; gives its pid, as far as it is known.
+fn pause(session: &Session, deadline: Instant) -> Result<i32, Error> {
     let holder = session.read_live()?.map_or(0, |live| live.holder);
     let now = Instant::now();
     if now >= deadline {
@@ -130,7 +135,7 @@ fn pause(session: &Session, deadline: Instant) -> Result<(), Error> {
             let _ = rustix::event::poll(&mut [], left.as_ref());
         }
     }
-    Ok(())
+    Ok(holder)
 }
 
 /// The pid may be an old one whose number someone else has now; then it is not waited for longer than a slice.

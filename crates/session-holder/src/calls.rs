@@ -84,10 +84,10 @@ impl Holder {
     /// A verb whose end is an event of the main process's life.
     fn verb(&mut self, number: u64, id: Option<Value>, event: Event, until: Until) {
         self.wait(number, id, until);
-        if let Err(error) = self.apply(event) {
-            if let Some(waiter) = self.waiters.pop() {
-                self.respond(number, waiter.id, Err(error));
-            }
+        if let Err(error) = self.apply(event)
+            && let Some(waiter) = self.waiters.pop()
+        {
+            self.respond(number, waiter.id, Err(error));
         }
     }
 
@@ -105,6 +105,15 @@ impl Holder {
                         .set(key, value.as_ref().map(|value| &value.0[..]))
                         .map_err(Error::from)?,
                 }
+            }
+            if set.changes.iter().any(|(key, _)| key == "command") {
+                let word = record.spec.command.first().cloned().unwrap_or_default();
+                let directory = PathBuf::from(record.spec.directory.as_os_str());
+                let path = std::env::var_os("PATH");
+                record.spec.executable =
+                    program::resolve(word.as_os_str(), path.as_deref(), &directory)?
+                        .into_os_string()
+                        .into();
             }
             Ok(set.changes.iter().any(|(key, _)| key != "name"))
         })?;
@@ -288,10 +297,7 @@ impl Holder {
         match self.supervision.state() {
             State::Running | State::Starting { .. } => {}
             _ => {
-                return Err(Error::new(
-                    Code::NotRunning,
-                    self.status().sentence().trim_end_matches('.').to_owned(),
-                ));
+                return Err(Error::new(Code::NotRunning, self.status().sentence()));
             }
         }
         let word = spawn

@@ -11,7 +11,7 @@ pub(crate) fn apply(group: Option<&Group>, limits: &BTreeMap<String, String>) ->
         let Some((file, text)) = control(key, value) else {
             return false;
         };
-        !group.is_some_and(|group| group.set(file, &text).is_ok())
+        group.is_none_or(|group| group.set(file, &text).is_err())
     });
     unenforced.map(|(key, _)| format!("limit.{key}")).collect()
 }

@@ -34,10 +34,10 @@ impl Holder {
                 ));
             }
         }
-        if let Some(error) = &self.start_error {
-            if !notes.contains(&error.message) {
-                notes.push(error.message.clone());
-            }
+        if let Some(error) = &self.start_error
+            && !notes.contains(&error.message)
+        {
+            notes.push(error.message.clone());
         }
         Status {
             name: record.name.to_string(),

@@ -223,10 +223,10 @@ impl Holder {
 
     /// Output of a process is there.
     pub(crate) fn take_output(&mut self, number: u64) {
-        if self.pull(number) == Some(Read::Closed) {
-            if let Some(source) = self.sources.remove(&number) {
-                let _ = epoll::delete(&self.epoll, &source.fd);
-            }
+        if self.pull(number) == Some(Read::Closed)
+            && let Some(source) = self.sources.remove(&number)
+        {
+            let _ = epoll::delete(&self.epoll, &source.fd);
         }
     }
 

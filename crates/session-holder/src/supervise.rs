@@ -99,7 +99,7 @@ impl Holder {
             Refusal::Running => Code::Running,
             Refusal::NotRunning => Code::NotRunning,
         };
-        Error::new(code, self.status().sentence().trim_end_matches('.'))
+        Error::new(code, self.status().sentence())
     }
 
     fn act(&mut self, action: Action) -> Result<(), Error> {
@@ -524,10 +524,10 @@ impl Holder {
     fn freeze(&mut self) {
         let Some(group) = &self.group else {
             let me = rustix::process::getpid().as_raw_nonzero().get();
-            if let Ok(stopped) = tree::stop(me) {
-                if !stopped.denied.is_empty() {
-                    self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
-                }
+            if let Ok(stopped) = tree::stop(me)
+                && !stopped.denied.is_empty()
+            {
+                self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
             }
             return;
         };

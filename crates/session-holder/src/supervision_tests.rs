@@ -11,28 +11,47 @@ use Action::{Arm, Desire, Disarm, Finish, Freeze, Kill, Spawn, Thaw};
 const SECOND: Duration = Duration::from_secs(1);
 const RULES: Rules = Rules {
     policy: Policy::OnFailure,
-    limits: Limits { delay: SECOND, max_delay: Duration::from_secs(60), count: 5, window: Duration::from_secs(60) },
+    limits: Limits {
+        delay: SECOND,
+        max_delay: Duration::from_secs(60),
+        count: 5,
+        window: Duration::from_secs(60),
+    },
     stop_timeout: Duration::from_secs(10),
 };
 
 fn code(code: i32) -> Exit {
-    Exit { code: Some(code), signal: None, at: Timestamp::from_millis(0) }
+    Exit {
+        code: Some(code),
+        signal: None,
+        at: Timestamp::from_millis(0),
+    }
 }
 
 fn ended(exit: Exit) -> Event {
-    Event::MainExited { exit, lived: SECOND, now: SECOND }
+    Event::MainExited {
+        exit,
+        lived: SECOND,
+        now: SECOND,
+    }
 }
 
 /// The actions of each event in turn, from a session that was never started.
 fn actions(rules: &Rules, events: &[Event]) -> Vec<Vec<Action>> {
     let mut supervision = Supervision::new(Rest::NotStarted);
-    events.iter().map(|event| supervision.on(*event, rules).unwrap()).collect()
+    events
+        .iter()
+        .map(|event| supervision.on(*event, rules).unwrap())
+        .collect()
 }
 
 /// The last event's actions and the state it leads to.
 fn after(rules: &Rules, events: &[Event]) -> (Vec<Action>, State) {
     let mut supervision = Supervision::new(Rest::NotStarted);
-    let last = events.iter().map(|event| supervision.on(*event, rules).unwrap()).last();
+    let last = events
+        .iter()
+        .map(|event| supervision.on(*event, rules).unwrap())
+        .last();
     (last.unwrap(), supervision.state())
 }
 
@@ -44,12 +63,18 @@ fn up_and(events: &[Event]) -> Vec<Event> {
 
 #[test]
 fn start_is_durable_before_anything_runs() {
-    assert_eq!(actions(&RULES, &UP), [vec![Desire(Desired::Up), Spawn], vec![]]);
+    assert_eq!(
+        actions(&RULES, &UP),
+        [vec![Desire(Desired::Up), Spawn], vec![]]
+    );
 }
 
 #[test]
 fn a_failed_start_leaves_what_was_wanted_before() {
-    let failed = Event::SpawnFailed { exit: code(127), now: SECOND };
+    let failed = Event::SpawnFailed {
+        exit: code(127),
+        now: SECOND,
+    };
     let (actions, state) = after(&RULES, &[Event::Start, failed]);
     assert_eq!(actions, [Desire(Desired::Down), Finish]);
     assert_eq!(state, State::Down(Rest::NotStarted));
@@ -57,13 +82,29 @@ fn a_failed_start_leaves_what_was_wanted_before() {
 
 #[test]
 fn a_success_ends_the_session_and_a_failure_restarts_it_at_once() {
-    assert_eq!(after(&RULES, &up_and(&[ended(code(0))])), (vec![Finish], State::Down(Rest::Exited)));
+    assert_eq!(
+        after(&RULES, &up_and(&[ended(code(0))])),
+        (vec![Finish], State::Down(Rest::Exited))
+    );
     assert_eq!(after(&RULES, &up_and(&[ended(code(1))])).0, [Spawn]);
-    let killed = Exit { code: None, signal: Some(Signal::KILL), at: Timestamp::from_millis(0) };
+    let killed = Exit {
+        code: None,
+        signal: Some(Signal::KILL),
+        at: Timestamp::from_millis(0),
+    };
     assert_eq!(after(&RULES, &up_and(&[ended(killed)])).0, [Spawn]);
-    let never = Rules { policy: Policy::No, ..RULES };
-    assert_eq!(after(&never, &up_and(&[ended(code(3))])), (vec![Finish], State::Down(Rest::Exited)));
-    let always = Rules { policy: Policy::Always, ..RULES };
+    let never = Rules {
+        policy: Policy::No,
+        ..RULES
+    };
+    assert_eq!(
+        after(&never, &up_and(&[ended(code(3))])),
+        (vec![Finish], State::Down(Rest::Exited))
+    );
+    let always = Rules {
+        policy: Policy::Always,
+        ..RULES
+    };
     assert_eq!(after(&always, &up_and(&[ended(code(0))])).0, [Spawn]);
 }
 
@@ -75,7 +116,11 @@ fn a_crash_loop_waits_longer_each_time_and_then_fails() {
     let mut now = Duration::ZERO;
     loop {
         supervision.on(Event::Executed, &RULES).unwrap();
-        let crash = Event::MainExited { exit: code(1), lived: Duration::ZERO, now };
+        let crash = Event::MainExited {
+            exit: code(1),
+            lived: Duration::ZERO,
+            now,
+        };
         match supervision.on(crash, &RULES).unwrap()[..] {
             [Spawn] => waits.push(0),
             [Arm(wait)] => {
@@ -88,19 +133,35 @@ fn a_crash_loop_waits_longer_each_time_and_then_fails() {
         }
     }
     assert_eq!(waits, [0, 1, 2, 4, 8]);
-    assert_eq!((supervision.state(), supervision.restarts()), (State::Down(Rest::Failed), 5));
+    assert_eq!(
+        (supervision.state(), supervision.restarts()),
+        (State::Down(Rest::Failed), 5)
+    );
 }
 
 #[test]
 fn stop_asks_then_kills_and_is_done_when_nothing_is_left() {
     let stop = up_and(&[Event::Stop]);
-    assert_eq!(after(&RULES, &stop).0, [Desire(Desired::Down), Action::Signal, Arm(RULES.stop_timeout)]);
+    assert_eq!(
+        after(&RULES, &stop).0,
+        [
+            Desire(Desired::Down),
+            Action::Signal,
+            Arm(RULES.stop_timeout)
+        ]
+    );
     let late = [&stop[..], &[Event::Timer]].concat();
     assert_eq!(after(&RULES, &late).0, [Kill, Arm(KILL_AGAIN)]);
     let main_gone = [&late[..], &[ended(code(0))]].concat();
-    assert!(matches!(after(&RULES, &main_gone).1, State::Ending { .. }), "the rest of the tree still lives");
+    assert!(
+        matches!(after(&RULES, &main_gone).1, State::Ending { .. }),
+        "the rest of the tree still lives"
+    );
     let empty = [&main_gone[..], &[Event::Empty]].concat();
-    assert_eq!(after(&RULES, &empty), (vec![Disarm, Finish], State::Down(Rest::Stopped)));
+    assert_eq!(
+        after(&RULES, &empty),
+        (vec![Disarm, Finish], State::Down(Rest::Stopped))
+    );
 }
 
 #[test]
@@ -110,14 +171,23 @@ fn a_frozen_tree_has_the_signal_before_it_thaws() {
     let position = |wanted| actions.iter().position(|action| *action == wanted);
     assert!(position(Action::Signal) < position(Thaw));
     assert_eq!(after(&RULES, &up_and(&[Event::Suspend])).0, [Freeze]);
-    assert_eq!(after(&RULES, &up_and(&[Event::Suspend, ended(code(9))])).0, [Thaw, Spawn]);
+    assert_eq!(
+        after(&RULES, &up_and(&[Event::Suspend, ended(code(9))])).0,
+        [Thaw, Spawn]
+    );
 }
 
 #[test]
 fn a_shutdown_changes_nothing_of_what_is_wanted_and_restarts_nothing() {
     let events = up_and(&[Event::Shutdown, ended(code(143)), Event::Empty]);
     let all = actions(&RULES, &events).concat();
-    assert_eq!(all.iter().filter(|action| matches!(action, Desire(_))).count(), 1, "the start's own");
+    assert_eq!(
+        all.iter()
+            .filter(|action| matches!(action, Desire(_)))
+            .count(),
+        1,
+        "the start's own"
+    );
     assert_eq!(all.iter().filter(|action| **action == Spawn).count(), 1);
 }
 
@@ -148,7 +218,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Empty),
         Just(Event::Stuck),
         Just(Event::Timer),
-        exit.clone().prop_map(|exit| Event::SpawnFailed { exit, now: SECOND }),
+        exit.clone()
+            .prop_map(|exit| Event::SpawnFailed { exit, now: SECOND }),
         exit.prop_map(ended),
     ]
 }

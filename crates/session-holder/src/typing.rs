@@ -228,7 +228,7 @@ impl Holder {
             let forgotten = connection.input(process).and_then(|input| {
                 let some = !input.queue.is_empty();
                 input.queue.clear();
-                some.then(|| (input.stream, input.received))
+                some.then_some((input.stream, input.received))
             });
             if let Some((stream, received)) = forgotten {
                 connection.credit(stream, received);

@@ -7,20 +7,20 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use session_client::{Connection, Reached};
-use session_protocol::{Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status};
+use session_protocol::{
+    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status,
+};
 use session_store::Session;
 use session_sys::event::SignalFd;
 
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
-use crate::display::WINDOW;
+use crate::display::{PATIENCE, REPLAY, WINDOW};
 use crate::failure::Failure;
 use crate::interactive::{Interactive, Outcome, signals};
 use crate::lifecycle;
+use crate::outlet::Outlet;
 use crate::terminal::{self, RawMode};
-
-/// Output before now that a screen is redrawn from.
-const TAIL: u64 = 64 << 10;
 
 /// Use a session's terminal from yours
 ///
@@ -66,7 +66,9 @@ impl Attach {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(
                 Failure::new(Code::Denied, "attach needs a terminal on stdin and stdout").hint(
-                    format!("use `session logs -f {name}` to read and `session send {name}` to write"),
+                    format!(
+                        "use `session logs -f {name}` to read and `session send {name}` to write"
+                    ),
                 ),
             );
         }
@@ -114,12 +116,19 @@ impl Attach {
             return Ok((status.clone(), Outcome::Ended(status)));
         };
         let status = session.status()?;
-        if attached.streams.iter().any(|it| it.stream.channel() != Channel::Pty) {
+        if attached
+            .streams
+            .iter()
+            .any(|it| it.stream.channel() != Channel::Pty)
+        {
             let name = &status.name;
-            return Err(
-                Failure::new(Code::Denied, format!("session '{name}' runs without a terminal (pty=no)"))
-                    .hint(format!("use `session logs -f {name}` and `session send {name}`")),
-            );
+            return Err(Failure::new(
+                Code::Denied,
+                format!("session '{name}' runs without a terminal (pty=no)"),
+            )
+            .hint(format!(
+                "use `session logs -f {name}` and `session send {name}`"
+            )));
         }
         let main = ProcessId::MAIN;
         let interactive =
@@ -136,7 +145,7 @@ impl Attach {
             };
             let request = Request {
                 process: ProcessId::MAIN,
-                from: From::Tail(TAIL),
+                from: From::Tail(REPLAY),
                 window: WINDOW,
                 interactive: true,
                 read_only: self.read_only,
@@ -160,20 +169,22 @@ impl Attach {
         let name = &status.name;
         match outcome {
             Outcome::Left | Outcome::Detached | Outcome::Exited(_) => {
-                context.print(format!("Detached from session '{name}'."))?;
+                say(context, &format!("Detached from session '{name}'."));
                 Ok(ExitCode::SUCCESS)
             }
             Outcome::Signal(signal) => {
-                // The terminal may be what is gone.
-                let _ = context.print(format!("Detached from session '{name}'."));
+                say(context, &format!("Detached from session '{name}'."));
                 Ok(ExitCode::from(128 | signal as u8))
             }
-            Outcome::Ended(status) if is_unstarted(&status) || status.state == State::Stopped && status.exit.is_none() => {
-                context.print(status.sentence())?;
+            Outcome::Ended(status)
+                if is_unstarted(&status)
+                    || status.state == State::Stopped && status.exit.is_none() =>
+            {
+                say(context, &status.sentence());
                 Ok(ExitCode::FAILURE)
             }
             Outcome::Ended(status) => {
-                context.print(status.sentence())?;
+                say(context, &status.sentence());
                 Ok(ExitCode::from(
                     status.exit.map_or(255, |exit| exit.shell_code()),
                 ))
@@ -184,6 +195,16 @@ impl Attach {
             )
             .hint(format!("`session status {name}` tells what is left"))),
         }
+    }
+}
+
+/// A last line. The terminal may be gone, or take nothing: neither keeps the client from ending.
+fn say(context: &Context, line: &str) {
+    if !context.quiet
+        && let Ok(mut outlet) = Outlet::new(io::stdout())
+        && outlet.offer(format!("{line}\n").as_bytes()).is_ok()
+    {
+        let _ = outlet.drain(PATIENCE);
     }
 }
 

@@ -60,9 +60,16 @@ impl Exec {
         }
         let spawn = Spawn {
             command: self.command.iter().cloned().map(ByteString::from).collect(),
-            directory: self.directory.clone().map(|directory| directory.into_os_string().into()),
+            directory: self
+                .directory
+                .clone()
+                .map(|directory| directory.into_os_string().into()),
             env: environment(&self.env)?,
-            stdio: if self.tty { Stdio::Pty(terminal::size()) } else { Stdio::Pipes },
+            stdio: if self.tty {
+                Stdio::Pty(terminal::size())
+            } else {
+                Stdio::Pipes
+            },
             window: WINDOW,
         };
         let session = context.session(&self.name)?;
@@ -117,7 +124,10 @@ fn interactive(
 fn hang_up(connection: &mut Connection, spawned: &Spawned, signal: i32) -> Ended {
     let process = spawned.process;
     if let Some(number) = session_protocol::Signal::new(signal) {
-        let call = Call::SignalProcess { process, signal: number };
+        let call = Call::SignalProcess {
+            process,
+            signal: number,
+        };
         // Gone already: then there is nobody to tell.
         let _ = connection.call::<serde_json::Value>(call);
     }
@@ -130,7 +140,10 @@ fn environment(given: &[OsString]) -> Result<BTreeMap<String, ByteString>, Failu
         let bytes = entry.as_bytes();
         let split = bytes.iter().position(|byte| *byte == b'=');
         let (key, value) = match split {
-            Some(at) => (&bytes[..at], Some(OsString::from_vec(bytes[at + 1..].to_vec()))),
+            Some(at) => (
+                &bytes[..at],
+                Some(OsString::from_vec(bytes[at + 1..].to_vec())),
+            ),
             None => (bytes, std::env::var_os(entry)),
         };
         let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty());

@@ -95,9 +95,15 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let span = session_store::span::parse(text).ok_or_else(|| {
         format!("'{text}' is no time; use one such as 2026-01-31T12:00:00Z, or a span such as 10m")
     })?;
-    let then = SystemTime::now().checked_sub(span).unwrap_or(SystemTime::UNIX_EPOCH);
-    let since = then.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+    let then = SystemTime::now()
+        .checked_sub(span)
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = then
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(Timestamp::from_millis(
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+    ))
 }
 
 /// Parts in, lines or bytes out.
@@ -115,7 +121,11 @@ impl<W: io::Write> Printer<W> {
         match part {
             Part::Bytes { bytes, .. } if self.raw => self.out.write_all(bytes)?,
             Part::Gap { lost, .. } if self.raw => eprint_line(&gap(lost)),
-            Part::Bytes { channel, offset, bytes } => {
+            Part::Bytes {
+                channel,
+                offset,
+                bytes,
+            } => {
                 let (timestamps, live) = (self.timestamps, self.live);
                 let Self { cleaners, out, .. } = self;
                 cleaner(cleaners, channel).feed(offset, bytes, |line| {
@@ -152,13 +162,18 @@ impl<W: io::Write> Printer<W> {
 
 fn time(follow: &mut Follow<'_>, channel: Channel, line: Line<'_>, live: bool) -> Timestamp {
     // A live line may not be in the log yet, whose index then tells the time of the one before.
-    let logged = if live { None } else { follow.time_of(channel, line.offset) };
+    let logged = if live {
+        None
+    } else {
+        follow.time_of(channel, line.offset)
+    };
     logged.unwrap_or_else(Timestamp::now)
 }
 
 fn write_line(out: &mut impl io::Write, time: Option<Timestamp>, text: &[u8]) -> io::Result<()> {
     if let Some(time) = time {
-        write!(out, "{time} ")?;
+        // Milliseconds always, so that lines are aligned.
+        write!(out, "{:.3} ", time.0)?;
     }
     out.write_all(text)?;
     out.write_all(b"\n")
@@ -216,7 +231,8 @@ mod tests {
         assert_eq!(printed(&session, false, 0), "one\ntwo\n");
         assert_eq!(printed(&session, true, 0).as_bytes(), output);
         log.skip(7);
-        log.append(&[b"three\n"], Timestamp::from_millis(0)).unwrap();
+        log.append(&[b"three\n"], Timestamp::from_millis(0))
+            .unwrap();
         assert_eq!(
             printed(&session, false, 0),
             "one\ntwo\n[\u{2026} 7 bytes are gone \u{2026}]\nthree\n"
@@ -234,7 +250,8 @@ mod tests {
         for (number, log) in [(1, true), (2, false), (3, true), (4, true), (5, false)] {
             let log = if log { &mut out } else { &mut err };
             let text = format!("line {number}\n");
-            log.append(&[text.as_bytes()], Timestamp::from_millis(number * 1000)).unwrap();
+            log.append(&[text.as_bytes()], Timestamp::from_millis(number * 1000))
+                .unwrap();
         }
         assert_eq!(
             printed(&session, false, 0),

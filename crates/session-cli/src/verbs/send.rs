@@ -69,7 +69,9 @@ impl Send {
 
     fn typed(&self) -> Result<Vec<u8>, Failure> {
         if self.text.is_none() && self.keys.is_empty() && !self.enter {
-            return Err(Failure::usage("nothing to send: give TEXT, --keys or --enter"));
+            return Err(Failure::usage(
+                "nothing to send: give TEXT, --keys or --enter",
+            ));
         }
         let mut typed = Vec::new();
         if let Some(text) = &self.text {

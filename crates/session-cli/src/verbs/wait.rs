@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use regex_lite::Regex;
-use session_protocol::{Attach, Attached, Call, Channel, Code, From, ProcessId, State, Status, Timestamp};
+use session_protocol::{
+    Attach, Attached, Call, Channel, Code, From, ProcessId, State, Status, Timestamp,
+};
 use session_store::{LogReader, Session};
 
 use crate::changes;
@@ -15,7 +17,14 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Follow, Live, Part};
 
-const STATES: [&str; 6] = ["running", "suspended", "stopped", "exited", "backoff", "failed"];
+const STATES: [&str; 6] = [
+    "running",
+    "suspended",
+    "stopped",
+    "exited",
+    "backoff",
+    "failed",
+];
 
 /// Wait for a session
 ///
@@ -52,7 +61,9 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
         let session = context.session(&self.name)?;
         let code = if let Some(regex) = &self.text {
             self.text(&session, regex, deadline)?
@@ -68,7 +79,10 @@ impl Wait {
     }
 
     fn late(&self) -> Failure {
-        Failure::new(Code::Timeout, format!("timed out waiting for session '{}'", self.name))
+        Failure::new(
+            Code::Timeout,
+            format!("timed out waiting for session '{}'", self.name),
+        )
     }
 
     fn text(
@@ -101,7 +115,8 @@ impl Wait {
                 Live::Quiet => return Ok(None),
                 // Not started yet: it may still say it.
                 Live::Ended(status) if status.state == State::Suspended => {
-                    let started = |status: &Status| (status.state != State::Suspended).then_some(());
+                    let started =
+                        |status: &Status| (status.state != State::Suspended).then_some(());
                     if changes::wait_for(session, deadline, started)?.is_none() {
                         return Ok(None);
                     }
@@ -109,7 +124,10 @@ impl Wait {
                 Live::Ended(status) => {
                     return Err(Failure::new(
                         Code::NotRunning,
-                        format!("session '{}' ended without a line that matches", status.name),
+                        format!(
+                            "session '{}' ended without a line that matches",
+                            status.name
+                        ),
                     ));
                 }
             }
@@ -148,7 +166,11 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(regex: &'a Regex) -> Self {
-        Self { regex, cleaners: Vec::new(), found: false }
+        Self {
+            regex,
+            cleaners: Vec::new(),
+            found: false,
+        }
     }
 
     fn look(&mut self, part: &Part<'_>) {
@@ -170,7 +192,10 @@ impl<'a> Search<'a> {
     }
 
     fn found(&mut self) -> bool {
-        let unfinished = self.cleaners.iter().filter_map(|(_, cleaner)| cleaner.unfinished());
+        let unfinished = self
+            .cleaners
+            .iter()
+            .filter_map(|(_, cleaner)| cleaner.unfinished());
         self.found = self.found || unfinished.into_iter().any(|line| matches(self.regex, line));
         self.found
     }
@@ -228,9 +253,12 @@ fn quiet(
     let mut until = Instant::now() + span.saturating_sub(silence);
     loop {
         let consumed = match connection.poll()? {
-            Some(Incoming::Data { stream, offset, bytes, .. }) => {
-                Some((stream, offset + bytes.len() as u64))
-            }
+            Some(Incoming::Data {
+                stream,
+                offset,
+                bytes,
+                ..
+            }) => Some((stream, offset + bytes.len() as u64)),
             Some(Incoming::Reset { stream, offset, .. }) => Some((stream, offset)),
             Some(Incoming::Notice(session_protocol::Notice::Ended(_))) => return Ok(true),
             Some(_) => None,
@@ -260,7 +288,11 @@ mod tests {
         let mut offset = 0;
         parts.iter().any(|part| {
             let bytes = part.as_bytes();
-            search.look(&Part::Bytes { channel: Channel::Pty, offset, bytes });
+            search.look(&Part::Bytes {
+                channel: Channel::Pty,
+                offset,
+                bytes,
+            });
             offset += bytes.len() as u64;
             search.found()
         })
@@ -269,7 +301,10 @@ mod tests {
     #[test]
     fn text_is_found_in_lines_prompts_and_under_colours() {
         assert!(search("^ready$", &["starting\r\n", "rea", "dy\r\n"]));
-        assert!(search("^ready$", &["\x1b[32mrea\x1b[1mdy\x1b[0m\r\nmore\r\n"]));
+        assert!(search(
+            "^ready$",
+            &["\x1b[32mrea\x1b[1mdy\x1b[0m\r\nmore\r\n"]
+        ));
         assert!(search(r"\$ $", &["user@host$ "]));
         assert!(!search("ab", &["a\r\nb\r\n"]));
         assert!(search("password:", &["Enter pass", "word: "]));

@@ -1,20 +1,20 @@
 //! `attach`: any terminal at any time, and none of them matters to the process.
 
-use rustix::process::Signal;
 use crate::support::{Fifo, Sandbox};
+use rustix::process::Signal;
 
 #[test]
 fn a_count_goes_on_whatever_becomes_of_its_terminals() {
     let session = Sandbox::new();
     let count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done";
     session.ok(["create", "-n", "n", "--", "sh", "-c", count]);
-    let mut first = session.terminal(&["attach", "n"]);
-    let mut second = session.terminal(&["attach", "n"]);
+    let mut first = session.attach("n");
+    let mut second = session.attach("n");
     first.shows("20");
     second.shows("20");
     first.hang_up();
     second.kill();
-    let mut third = session.terminal(&["attach", "n"]);
+    let mut third = session.attach("n");
     third.shows("120");
     session.ok(["stop", "n"]);
     let log = session.ok(["logs", "n"]);
@@ -30,11 +30,16 @@ fn detaching_restores_the_terminal_and_says_so() {
     session.ok(["create", "-n", "cat", "cat"]);
     let mut terminal = session.terminal(&["attach", "cat"]);
     let before = terminal.modes();
+    terminal.raw_mode();
     terminal.send("hello\r");
     terminal.shows("hello");
     terminal.send("\x1c");
     assert_eq!(terminal.exit(), 0);
-    assert!(terminal.text().contains("Detached from session 'cat'."), "{}", terminal.text());
+    assert!(
+        terminal.text().contains("Detached from session 'cat'."),
+        "{}",
+        terminal.text()
+    );
     assert_eq!(terminal.modes(), before);
     assert_eq!(session.status("cat")["state"], "running");
 }
@@ -46,6 +51,7 @@ fn signals_to_the_client_restore_the_terminal_too() {
     for signal in [Signal::TERM, Signal::HUP] {
         let mut terminal = session.terminal(&["attach", "cat"]);
         let before = terminal.modes();
+        terminal.raw_mode();
         terminal.send("x");
         terminal.shows("x");
         crate::support::kill(terminal.pid, signal);
@@ -60,6 +66,7 @@ fn other_detach_keys_and_none() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
     let mut terminal = session.terminal(&["attach", "--detach-key", "ctrl-x", "cat"]);
+    terminal.raw_mode();
     terminal.send("typed\r");
     terminal.shows("typed");
     terminal.send("\x18");
@@ -75,22 +82,26 @@ fn the_screen_is_there_after_re_attaching_and_queries_are_not_repeated() {
     let draw = "stty raw -echo; printf 'first line\\r\\n\\033[31mred\\033[0m\\033[c'; echo x > go; exec cat";
     session.ok(["create", "-n", "draw", "--", "sh", "-c", draw]);
     go.line();
-    let mut terminal = session.terminal(&["attach", "draw"]);
+    let mut terminal = session.attach("draw");
     terminal.shows("red");
     assert!(terminal.text().contains("first line"));
     let cell = terminal.screen().cell(1, 0).unwrap();
     assert_eq!(cell.fgcolor(), vt100::Color::Idx(1));
-    assert!(!terminal.raw.windows(3).any(|window| window == b"\x1b[c"), "an old query reached the terminal");
+    assert!(
+        !terminal.raw.windows(3).any(|window| window == b"\x1b[c"),
+        "an old query reached the terminal"
+    );
 }
 
 #[test]
 fn a_read_only_client_neither_types_nor_sizes() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
-    let mut writer = session.terminal(&["attach", "cat"]);
+    let mut writer = session.attach("cat");
     writer.send("a\r");
     writer.shows("a");
     let mut reader = session.terminal(&["attach", "-r", "cat"]);
+    reader.raw_mode();
     reader.shows("a");
     reader.resize(10, 40);
     reader.send("not this");
@@ -98,7 +109,18 @@ fn a_read_only_client_neither_types_nor_sizes() {
     writer.shows("but this");
     reader.shows("but this");
     assert!(!reader.text().contains("not"), "{}", reader.text());
-    assert_eq!(session.ok(["exec", "cat", "--", "stty", "size", "-F", &tty_of(session.pid("cat"))]), "24 80\n");
+    assert_eq!(
+        session.ok([
+            "exec",
+            "cat",
+            "--",
+            "stty",
+            "size",
+            "-F",
+            &tty_of(session.pid("cat"))
+        ]),
+        "24 80\n"
+    );
 }
 
 #[test]
@@ -107,10 +129,10 @@ fn who_typed_last_leads_the_size() {
     session.ok(["create", "-n", "cat", "cat"]);
     let tty = tty_of(session.pid("cat"));
     let size = || session.ok(["exec", "cat", "--", "stty", "size", "-F", &tty]);
-    let mut small = session.terminal(&["attach", "cat"]);
+    let mut small = session.attach("cat");
     small.send("a\r");
     small.shows("a");
-    let mut large = session.terminal(&["attach", "cat"]);
+    let mut large = session.attach("cat");
     large.shows("a");
     large.resize(50, 132);
     large.send("b\r");
@@ -127,20 +149,34 @@ fn who_typed_last_leads_the_size() {
 fn the_exit_code_comes_through_with_the_status_line() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "sh", "--restart", "no", "sh"]);
-    let mut terminal = session.terminal(&["attach", "sh"]);
+    let mut terminal = session.attach("sh");
     terminal.send("exit 7\r");
     assert_eq!(terminal.exit(), 7);
-    assert!(terminal.text().contains("Session 'sh' exited with code 7."), "{}", terminal.text());
+    assert!(
+        terminal.text().contains("Session 'sh' exited with code 7."),
+        "{}",
+        terminal.text()
+    );
 }
 
 #[test]
 fn attaching_goes_on_through_a_restart() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "life", "--", "sh", "-c", "echo born; exec cat"]);
-    let mut terminal = session.terminal(&["attach", "life"]);
+    session.ok([
+        "create",
+        "-n",
+        "life",
+        "--",
+        "sh",
+        "-c",
+        "echo born; exec cat",
+    ]);
+    let mut terminal = session.attach("life");
     terminal.shows("born");
     crate::support::kill(session.pid("life"), Signal::KILL);
-    terminal.until("a second life", |screen| screen.contents().matches("born").count() == 2);
+    terminal.until("a second life", |screen| {
+        screen.contents().matches("born").count() == 2
+    });
     terminal.send("still here\r");
     terminal.shows("still here");
 }
@@ -149,13 +185,13 @@ fn attaching_goes_on_through_a_restart() {
 fn detach_from_outside_and_detach_others() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
-    let mut first = session.terminal(&["attach", "cat"]);
+    let mut first = session.attach("cat");
     first.send("x");
     first.shows("x");
     session.ok(["detach", "cat"]);
     assert_eq!(first.exit(), 0);
     first.said("Detached from session 'cat'.");
-    let mut second = session.terminal(&["attach", "cat"]);
+    let mut second = session.attach("cat");
     second.shows("x");
     let mut third = session.terminal(&["attach", "-d", "cat"]);
     third.shows("x");
@@ -169,13 +205,24 @@ fn what_cannot_be_attached_says_why() {
     session.ok(["create", "-n", "cat", "cat"]);
     let piped = session.run(["attach", "cat"]);
     assert_eq!(piped.code, 1);
-    assert!(piped.err.contains("terminal") && piped.err.contains("logs -f"), "{piped:?}");
-    let inside = session.shell("SESSION_ID=$($SESSION get cat id) script -qec '$SESSION attach cat' /dev/null");
-    assert!(inside.out.contains("inside") || inside.err.contains("inside"), "{inside:?}");
+    assert!(
+        piped.err.contains("terminal") && piped.err.contains("logs -f"),
+        "{piped:?}"
+    );
+    let inside = session
+        .shell("SESSION_ID=$($SESSION get cat id) script -qec '$SESSION attach cat' /dev/null");
+    assert!(
+        inside.out.contains("inside") || inside.err.contains("inside"),
+        "{inside:?}"
+    );
     session.ok(["stop", "cat"]);
     let mut terminal = session.terminal(&["attach", "cat"]);
     assert_eq!(terminal.exit(), 1);
-    assert!(terminal.text().contains("is stopped"), "{}", terminal.text());
+    assert!(
+        terminal.text().contains("is stopped"),
+        "{}",
+        terminal.text()
+    );
     let mut terminal = session.terminal(&["attach", "nobody"]);
     assert_eq!(terminal.exit(), 4);
 }
@@ -185,15 +232,21 @@ fn ten_megabytes_of_paste_arrive_byte_for_byte() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
     let size = 10_000_000;
-    let script = format!("stty raw -echo; echo x > ready; head -c {size} | sha256sum > sum; echo x > ready; exec cat");
+    let script = format!(
+        "stty raw -echo; echo x > ready; head -c {size} | sha256sum > sum; echo x > ready; exec cat"
+    );
     session.ok(["create", "-n", "paste", "--", "sh", "-c", &script]);
     ready.line();
-    let mut bytes: Vec<u8> = (0..size as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut bytes: Vec<u8> = (0..size as u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     // The detach key alone is not data; everything else is.
-    bytes.iter_mut().filter(|byte| **byte == 0x1c).for_each(|byte| *byte = 0x18);
-    let mut terminal = session.terminal(&["attach", "paste"]);
-    terminal.until("raw mode", |_| true);
-    wait_raw(&terminal);
+    bytes
+        .iter_mut()
+        .filter(|byte| **byte == 0x1c)
+        .for_each(|byte| *byte = 0x18);
+    let mut terminal = session.attach("paste");
+    terminal.raw_mode();
     terminal.send_bytes(&bytes);
     ready.line();
     let sum = std::fs::read_to_string(session.path("sum")).unwrap();
@@ -202,15 +255,9 @@ fn ten_megabytes_of_paste_arrive_byte_for_byte() {
     assert_eq!(sum, expected);
 }
 
-/// Waits until the client has put its terminal into raw mode.
-fn wait_raw(terminal: &crate::support::Terminal) {
-    let started = std::time::Instant::now();
-    while terminal.modes().contains("ICANON") {
-        assert!(started.elapsed() < crate::support::PATIENCE);
-        std::thread::yield_now();
-    }
-}
-
 fn tty_of(pid: i32) -> String {
-    std::fs::read_link(format!("/proc/{pid}/fd/0")).unwrap().display().to_string()
+    std::fs::read_link(format!("/proc/{pid}/fd/0"))
+        .unwrap()
+        .display()
+        .to_string()
 }

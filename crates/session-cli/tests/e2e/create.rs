@@ -8,8 +8,13 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::{Fifo, Sandbox, ran};
 
 fn nothing_exists(session: &Sandbox) {
-    let count = |name| std::fs::read_dir(session.state().join(name)).map_or(0, |entries| entries.count());
-    assert_eq!((count("sessions"), count("names")), (0, 0), "a refused command left something");
+    let count =
+        |name| std::fs::read_dir(session.state().join(name)).map_or(0, |entries| entries.count());
+    assert_eq!(
+        (count("sessions"), count("names")),
+        (0, 0),
+        "a refused command left something"
+    );
 }
 
 #[test]
@@ -17,9 +22,33 @@ fn names_that_are_refused_create_nothing() {
     let session = Sandbox::new();
     let long = "x".repeat(65);
     let huge = "x".repeat(100_000);
-    for name in ["", "/", "a/b", ".", "..", ".hidden", "~", "a:b", "a b", "a\nb", "a\x1b[31mb", "-x", "$(x)", "%n", "*", "'", "é", "all", &long, &huge] {
+    for name in [
+        "",
+        "/",
+        "a/b",
+        ".",
+        "..",
+        ".hidden",
+        "~",
+        "a:b",
+        "a b",
+        "a\nb",
+        "a\x1b[31mb",
+        "-x",
+        "$(x)",
+        "%n",
+        "*",
+        "'",
+        "é",
+        "all",
+        &long,
+        &huge,
+    ] {
         let refused = session.run(["create", &format!("--name={name}"), "--", "sleep", "1000"]);
-        assert!(refused.code == 1 || refused.code == 2, "{name:?}: {refused:?}");
+        assert!(
+            refused.code == 1 || refused.code == 2,
+            "{name:?}: {refused:?}"
+        );
         assert_eq!(refused.err.lines().count(), 1, "{name:?}: {refused:?}");
         assert!(!refused.err.contains('\x1b'), "{refused:?}");
         nothing_exists(&session);
@@ -77,12 +106,29 @@ fn a_name_is_taken_once() {
 fn fifty_at_once_are_fifty_sessions() {
     let session = Sandbox::new();
     let mut children: Vec<_> = (0..50)
-        .map(|_| session.command(["create", "sleep", "1000"]).stdout(std::process::Stdio::null()).spawn().unwrap())
+        .map(|_| {
+            session
+                .command(["create", "sleep", "1000"])
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
         .collect();
-    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
-    let listed: Vec<serde_json::Value> = serde_json::from_str(&session.ok(["ls", "--json"])).unwrap();
-    let names: BTreeSet<&str> = listed.iter().map(|session| session["name"].as_str().unwrap()).collect();
-    let pids: BTreeSet<i64> = listed.iter().map(|session| session["pid"].as_i64().unwrap()).collect();
+    assert!(
+        children
+            .iter_mut()
+            .all(|child| child.wait().unwrap().success())
+    );
+    let listed: Vec<serde_json::Value> =
+        serde_json::from_str(&session.ok(["ls", "--json"])).unwrap();
+    let names: BTreeSet<&str> = listed
+        .iter()
+        .map(|session| session["name"].as_str().unwrap())
+        .collect();
+    let pids: BTreeSet<i64> = listed
+        .iter()
+        .map(|session| session["pid"].as_i64().unwrap())
+        .collect();
     assert_eq!((names.len(), pids.len()), (50, 50));
     assert!(names.contains("sleep") && names.contains("sleep50"));
 }
@@ -102,19 +148,46 @@ fn the_command_gets_three_descriptors_and_the_caller_s_world() {
     assert_eq!((created.code, &created.err[..]), (0, ""), "{created:?}");
     ready.line();
     let read = |name: &str| std::fs::read_to_string(session.path(name)).unwrap();
-    let numbers: Vec<String> = read("fds").lines().filter_map(|line| Some(line.split(" -> ").next()?.rsplit(' ').next()?.to_owned())).filter(|word| word.parse::<u32>().is_ok()).collect();
-    assert!(numbers.iter().all(|number| number.parse::<u32>().unwrap() <= 3), "3 is ls's own: {}", read("fds"));
+    let numbers: Vec<String> = read("fds")
+        .lines()
+        .filter_map(|line| Some(line.split(" -> ").next()?.rsplit(' ').next()?.to_owned()))
+        .filter(|word| word.parse::<u32>().is_ok())
+        .collect();
+    assert!(
+        numbers
+            .iter()
+            .all(|number| number.parse::<u32>().unwrap() <= 3),
+        "3 is ls's own: {}",
+        read("fds")
+    );
     let status = read("status");
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
-    assert_eq!((field("SigBlk:"), field("SigIgn:")), ("0".repeat(16), "0".repeat(16)), "{status}");
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(
+        (field("SigBlk:"), field("SigIgn:")),
+        ("0".repeat(16), "0".repeat(16)),
+        "{status}"
+    );
     assert_eq!(read("nofile").trim(), "333");
     assert_eq!(read("mask").trim(), "0027");
     let environment = read("environment");
     for line in ["COLOUR=blue", "EXTRA=1", "SESSION_NAME=world"] {
-        assert!(environment.lines().any(|it| it == line), "{line} is missing in {environment}");
+        assert!(
+            environment.lines().any(|it| it == line),
+            "{line} is missing in {environment}"
+        );
     }
     assert!(environment.contains("SESSION_ID="));
-    assert_eq!(session.ok(["get", "world", "directory"]).trim(), session.path("a b").display().to_string());
+    assert_eq!(
+        session.ok(["get", "world", "directory"]).trim(),
+        session.path("a b").display().to_string()
+    );
 }
 
 #[test]
@@ -122,21 +195,41 @@ fn words_that_are_not_utf_8_are_kept_exactly() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
     let odd = OsStr::from_bytes(b"\xff\xfe odd");
-    let mut args: Vec<OsString> = ["create", "-n", "odd", "--", "sh", "-c", "printf %s \"$1\" > got; printf %s \"$ODD\" >> got; echo x > ready", "sh"].map(Into::into).to_vec();
+    let mut args: Vec<OsString> = [
+        "create",
+        "-n",
+        "odd",
+        "--",
+        "sh",
+        "-c",
+        "printf %s \"$1\" > got; printf %s \"$ODD\" >> got; echo x > ready",
+        "sh",
+    ]
+    .map(Into::into)
+    .to_vec();
     args.push(odd.to_owned());
     let created = ran(session.command(&args).env("ODD", odd));
     assert_eq!(created.code, 0, "{created:?}");
     ready.line();
-    assert_eq!(std::fs::read(session.path("got")).unwrap(), b"\xff\xfe odd\xff\xfe odd");
+    assert_eq!(
+        std::fs::read(session.path("got")).unwrap(),
+        b"\xff\xfe odd\xff\xfe odd"
+    );
     let shown = session.ok(["ls"]);
-    assert!(!shown.contains('\u{fffd}') && !shown.contains("\x1b"), "{shown}");
+    assert!(
+        !shown.contains('\u{fffd}') && !shown.contains("\x1b"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn options_end_at_the_command() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "opts", "-s", "sleep", "-n", "--help", "-s"]);
-    assert_eq!(session.ok(["get", "opts", "command"]), "['sleep', '-n', '--help', '-s']\n");
+    assert_eq!(
+        session.ok(["get", "opts", "command"]),
+        "['sleep', '-n', '--help', '-s']\n"
+    );
 }
 
 #[test]
@@ -144,7 +237,15 @@ fn a_very_long_command_line_works() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
     let word = "x".repeat(100_000);
-    let mut args = vec!["create", "-n", "long", "--", "sh", "-c", "shift 17; printf %s \"$1$2\" | wc -c > ready; exec sleep 1000"];
+    let mut args = vec![
+        "create",
+        "-n",
+        "long",
+        "--",
+        "sh",
+        "-c",
+        "shift 17; printf %s \"$1$2\" | wc -c > ready; exec sleep 1000",
+    ];
     args.extend(std::iter::repeat_n(&word[..], 19));
     session.ok(&args);
     assert_eq!(ready.line(), "100000");

@@ -2,6 +2,8 @@
 //!
 //! One file a subject; `support` is what they share. One executable for all, because linking costs more than running.
 
+#![allow(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 mod attach;
 mod concurrency;
 mod create;

@@ -5,22 +5,59 @@ use crate::support::{Fifo, Sandbox};
 #[test]
 fn logs_show_lines_and_raw_bytes() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "l", "--restart", "no", "--", "sh", "-c", "printf 'one\\n\\033[31mtwo\\033[0m\\nthree\\n'"]);
+    session.ok([
+        "create",
+        "-n",
+        "l",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "printf 'one\\n\\033[31mtwo\\033[0m\\nthree\\n'",
+    ]);
     session.ok(["wait", "l"]);
     assert_eq!(session.ok(["logs", "l"]), "one\ntwo\nthree\n");
-    assert_eq!(session.ok(["logs", "--raw", "l"]), "one\r\n\x1b[31mtwo\x1b[0m\r\nthree\r\n");
+    assert_eq!(
+        session.ok(["logs", "--raw", "l"]),
+        "one\r\n\x1b[31mtwo\x1b[0m\r\nthree\r\n"
+    );
     assert_eq!(session.ok(["logs", "-n", "1", "l"]), "three\n");
-    assert_eq!(session.ok(["logs", "--raw", "--from", "5", "l"]), "\x1b[31mtwo\x1b[0m\r\nthree\r\n");
+    assert_eq!(
+        session.ok(["logs", "--raw", "--from", "5", "l"]),
+        "\x1b[31mtwo\x1b[0m\r\nthree\r\n"
+    );
     let stamped = session.ok(["logs", "--timestamps", "l"]);
-    assert!(stamped.lines().all(|line| line.starts_with("20") && line.contains('T')), "{stamped}");
-    assert_eq!(session.ok(["logs", "--since", "1h", "l"]).lines().count(), 3);
-    assert_eq!(session.ok(["logs", "--since", "2100-01-01T00:00:00Z", "l"]), "");
+    assert!(
+        stamped
+            .lines()
+            .all(|line| line.starts_with("20") && line.contains('T')),
+        "{stamped}"
+    );
+    assert_eq!(
+        session.ok(["logs", "--since", "1h", "l"]).lines().count(),
+        3
+    );
+    assert_eq!(
+        session.ok(["logs", "--since", "2100-01-01T00:00:00Z", "l"]),
+        ""
+    );
 }
 
 #[test]
 fn logs_go_on_over_restarts_and_stops() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "l", "--restart", "no", "--", "sh", "-c", "echo life"]);
+    session.ok([
+        "create",
+        "-n",
+        "l",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "echo life",
+    ]);
     session.ok(["wait", "l"]);
     session.ok(["start", "l"]);
     session.ok(["wait", "l"]);
@@ -30,10 +67,26 @@ fn logs_go_on_over_restarts_and_stops() {
 #[test]
 fn the_log_keeps_to_its_limit_and_says_what_is_gone() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "big", "--restart", "no", "--log-limit", "256K", "--", "sh", "-c", "seq 200000"]);
+    session.ok([
+        "create",
+        "-n",
+        "big",
+        "--restart",
+        "no",
+        "--log-limit",
+        "256K",
+        "--",
+        "sh",
+        "-c",
+        "seq 200000",
+    ]);
     session.ok(["wait", "big"]);
     let kept = session.run(["logs", "--raw", "big"]);
-    assert!(kept.out.len() <= 256 << 10 && kept.out.len() > 128 << 10, "{}", kept.out.len());
+    assert!(
+        kept.out.len() <= 256 << 10 && kept.out.len() > 128 << 10,
+        "{}",
+        kept.out.len()
+    );
     assert!(kept.out.ends_with("200000\r\n"));
 }
 
@@ -41,9 +94,23 @@ fn the_log_keeps_to_its_limit_and_says_what_is_gone() {
 fn following_ends_with_the_session() {
     let session = Sandbox::new();
     let mut go = Fifo::new(session.path("go"));
-    session.ok(["create", "-n", "f", "--restart", "no", "--", "sh", "-c", "echo first; echo x > go; read x; echo \"second $x\""]);
+    session.ok([
+        "create",
+        "-n",
+        "f",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "echo first; echo x > go; read x; echo \"second $x\"",
+    ]);
     go.line();
-    let follow = session.command(["logs", "-f", "f"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let follow = session
+        .command(["logs", "-f", "f"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     session.ok(["send", "f", "word", "--keys", "Enter"]);
     let followed = String::from_utf8(follow.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(followed, "first\nword\nsecond word\n");
@@ -52,9 +119,24 @@ fn following_ends_with_the_session() {
 #[test]
 fn output_on_pipes_is_kept_too() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "p", "--no-pty", "--restart", "no", "--", "sh", "-c", "test -t 1 || echo out; echo err >&2"]);
+    session.ok([
+        "create",
+        "-n",
+        "p",
+        "--no-pty",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "test -t 1 || echo out; echo err >&2",
+    ]);
     session.ok(["wait", "p"]);
-    let mut lines: Vec<String> = session.ok(["logs", "p"]).lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = session
+        .ok(["logs", "p"])
+        .lines()
+        .map(str::to_owned)
+        .collect();
     lines.sort();
     assert_eq!(lines, ["err", "out"]);
 }
@@ -75,18 +157,40 @@ fn send_types_text_and_keys() {
 #[test]
 fn wait_for_exit_text_idleness_and_state() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "w", "--restart", "no", "--", "sh", "-c", "echo ready; read x; exit 6"]);
+    session.ok([
+        "create",
+        "-n",
+        "w",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; read x; exit 6",
+    ]);
     session.ok(["wait", "w", "--text", "re.dy"]);
     session.ok(["wait", "w", "--idle", "50ms"]);
     session.ok(["wait", "w", "--state", "running"]);
     assert_eq!(session.run(["wait", "w", "--timeout", "50ms"]).code, 124);
-    assert_eq!(session.run(["wait", "w", "--text", "never", "--timeout", "50ms"]).code, 124);
+    assert_eq!(
+        session
+            .run(["wait", "w", "--text", "never", "--timeout", "50ms"])
+            .code,
+        124
+    );
     let waiting = session.command(["wait", "w"]).spawn().unwrap();
     session.ok(["send", "w", "--keys", "Enter"]);
     assert_eq!(waiting.wait_with_output().unwrap().status.code(), Some(6));
     assert_eq!(session.run(["wait", "w"]).code, 6, "also afterwards");
     assert_eq!(session.run(["wait", "nobody"]).code, 4);
-    let waiting = session.command(["wait", "w", "--state", "running", "--timeout", "20s"]).spawn().unwrap();
+    let waiting = session
+        .command(["wait", "w", "--state", "running", "--timeout", "20s"])
+        .spawn()
+        .unwrap();
     session.ok(["start", "w"]);
-    assert_eq!(waiting.wait_with_output().unwrap().status.code(), Some(0), "also where no holder lived");
+    assert_eq!(
+        waiting.wait_with_output().unwrap().status.code(),
+        Some(0),
+        "also where no holder lived"
+    );
 }

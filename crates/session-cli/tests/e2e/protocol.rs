@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use serde_json::{Value, json};
 use crate::support::{PATIENCE, Sandbox};
+use serde_json::{Value, json};
 
 fn socket(session: &Sandbox, name: &str) -> UnixStream {
     let directory = session.ok(["get", name, "dir"]);
-    let stream = UnixStream::connect(std::path::Path::new(directory.trim()).join("socket")).unwrap();
+    let stream =
+        UnixStream::connect(std::path::Path::new(directory.trim()).join("socket")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
@@ -22,9 +23,19 @@ fn the_protocol_from_a_shell() {
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
     writeln!(stream, "{}", json!({ "id": 1, "method": "session.status" })).unwrap();
     assert_eq!(next()["result"]["name"], "s");
-    writeln!(stream, "{}", json!({ "id": 2, "method": "process.attach", "params": { "window": 65536 } })).unwrap();
+    writeln!(
+        stream,
+        "{}",
+        json!({ "id": 2, "method": "process.attach", "params": { "window": 65536 } })
+    )
+    .unwrap();
     assert_eq!(next()["id"], 2);
-    writeln!(stream, "{}", json!({ "id": 3, "method": "process.write", "params": { "data": "hi\n" } })).unwrap();
+    writeln!(
+        stream,
+        "{}",
+        json!({ "id": 3, "method": "process.write", "params": { "data": "hi\n" } })
+    )
+    .unwrap();
     let mut shown = String::new();
     let mut answered = false;
     while !shown.contains("hi\r\nhi\r\n") || !answered {
@@ -60,7 +71,11 @@ fn nonsense_disturbs_nobody() {
         let mut answer = Vec::new();
         // Closed by the holder, or answered and closed: within the patience of the socket.
         let _ = stream.read_to_end(&mut answer);
-        assert_eq!(session.status("s")["state"], "running", "after {nonsense:?}");
+        assert_eq!(
+            session.status("s")["state"],
+            "running",
+            "after {nonsense:?}"
+        );
     }
     drop(silent);
 }
@@ -74,6 +89,18 @@ fn a_client_that_never_reads_holds_up_nobody() {
     writeln!(deaf, "{attach}").unwrap();
     session.ok(["wait", "loud", "--text", "^done$", "--timeout", "30s"]);
     let memory = std::fs::read_to_string(format!("/proc/{}/status", session.holders()[0])).unwrap();
-    let resident: u64 = memory.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok()).unwrap();
-    assert!(resident < 4096, "{resident} KiB for a client that does not read");
+    let resident: u64 = memory
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("RssAnon:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
+        .unwrap();
+    assert!(
+        resident < 4096,
+        "{resident} KiB for a client that does not read"
+    );
 }

@@ -1,19 +1,35 @@
 //! Restarts, backoff, limits, and what the status says of each end.
 
-use rustix::process::Signal;
 use crate::support::{Fifo, Sandbox};
+use rustix::process::Signal;
 
 #[test]
 fn an_exit_without_restart_is_told_as_it_was() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "three", "--restart", "no", "--", "sh", "-c", "exit 3"]);
+    session.ok([
+        "create",
+        "-n",
+        "three",
+        "--restart",
+        "no",
+        "--",
+        "sh",
+        "-c",
+        "exit 3",
+    ]);
     assert_eq!(session.run(["wait", "three"]).code, 3);
     let status = session.run(["status", "three"]);
-    assert_eq!((status.code, &status.out[..]), (3, "Session 'three' exited with code 3.\n"));
+    assert_eq!(
+        (status.code, &status.out[..]),
+        (3, "Session 'three' exited with code 3.\n")
+    );
     session.ok(["create", "-n", "shot", "--restart", "no", "sleep", "1000"]);
     crate::support::kill(session.pid("shot"), Signal::KILL);
     assert_eq!(session.run(["wait", "shot"]).code, 137);
-    assert_eq!(session.run(["status", "shot"]).out, "Session 'shot' was killed by SIGKILL.\n");
+    assert_eq!(
+        session.run(["status", "shot"]).out,
+        "Session 'shot' was killed by SIGKILL.\n"
+    );
 }
 
 #[test]
@@ -21,10 +37,13 @@ fn a_success_is_not_restarted_and_a_failure_is() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "good", "true"]);
     session.run(["wait", "good"]);
-    assert_eq!(session.run(["status", "good"]).out, "Session 'good' exited with code 0.\n");
+    assert_eq!(
+        session.run(["status", "good"]).out,
+        "Session 'good' exited with code 0.\n"
+    );
     session.ok(["create", "-n", "bad", "sleep", "1000"]);
     let first = session.pid("bad");
-    let mut events = session.terminal(&["attach", "bad"]);
+    let mut events = session.attach("bad");
     crate::support::kill(first, Signal::KILL);
     events.send("x");
     events.shows("x");
@@ -37,7 +56,17 @@ fn a_success_is_not_restarted_and_a_failure_is() {
 fn always_restarts_successes_too() {
     let session = Sandbox::new();
     let mut starts = Fifo::new(session.path("starts"));
-    session.ok(["create", "-n", "again", "--restart", "always", "--", "sh", "-c", "echo x > starts"]);
+    session.ok([
+        "create",
+        "-n",
+        "again",
+        "--restart",
+        "always",
+        "--",
+        "sh",
+        "-c",
+        "echo x > starts",
+    ]);
     starts.line();
     starts.line();
 }
@@ -47,14 +76,25 @@ fn a_crash_loop_fails_after_its_limit() {
     let session = Sandbox::new();
     let mut starts = Fifo::new(session.path("starts"));
     let options = ["--restart-delay", "100ms", "--restart-limit", "3/1m"];
-    session.ok(["create", "-n", "loop"].into_iter().chain(options).chain(["--", "sh", "-c", "echo x > starts; exit 9"]));
+    session.ok(["create", "-n", "loop"].into_iter().chain(options).chain([
+        "--",
+        "sh",
+        "-c",
+        "echo x > starts; exit 9",
+    ]));
     session.reaches("loop", "failed");
     for _ in 0..4 {
         starts.line();
     }
     let status = session.run(["status", "loop"]);
-    assert_eq!((status.code, &status.out[..]), (3, "Session 'loop' failed after 3 restarts, last exit code 9.\n"));
-    assert!(session.holders().is_empty());
+    assert_eq!(
+        (status.code, &status.out[..]),
+        (
+            3,
+            "Session 'loop' failed after 3 restarts, last exit code 9.\n"
+        )
+    );
+    session.falls_silent();
     session.ok(["start", "loop"]);
     starts.line();
 }
@@ -63,13 +103,24 @@ fn a_crash_loop_fails_after_its_limit() {
 fn between_tries_it_says_when_the_next_is() {
     let session = Sandbox::new();
     let options = ["--restart-delay", "1h", "--restart-max-delay", "1h"];
-    session.ok(["create", "-n", "slow"].into_iter().chain(options).chain(["--", "sh", "-c", "exit 2"]));
+    session.ok(["create", "-n", "slow"]
+        .into_iter()
+        .chain(options)
+        .chain(["--", "sh", "-c", "exit 2"]));
     session.reaches("slow", "backoff");
     let status = session.run(["status", "slow"]);
     assert_eq!(status.code, 3);
-    assert!(status.out.starts_with("Session 'slow' exited with code 2, restarting in 3"), "{status:?}");
+    assert!(
+        status
+            .out
+            .starts_with("Session 'slow' exited with code 2, restarting in 3"),
+        "{status:?}"
+    );
     session.ok(["stop", "slow"]);
-    assert_eq!(session.run(["status", "slow"]).out, "Session 'slow' is stopped.\n");
+    assert_eq!(
+        session.run(["status", "slow"]).out,
+        "Session 'slow' is stopped.\n"
+    );
 }
 
 #[test]
@@ -77,31 +128,61 @@ fn a_command_that_vanished_is_a_failure_with_its_reason() {
     let session = Sandbox::new();
     let tool = session.path("tool");
     std::fs::copy("/bin/sleep", &tool).unwrap();
-    session.ok(["create", "-n", "tool", "--restart-delay", "50ms", "--restart-limit", "2/1m", "--", "./tool", "1000"]);
+    session.ok([
+        "create",
+        "-n",
+        "tool",
+        "--restart-delay",
+        "50ms",
+        "--restart-limit",
+        "2/1m",
+        "--",
+        "./tool",
+        "1000",
+    ]);
     std::fs::remove_file(&tool).unwrap();
     crate::support::kill(session.pid("tool"), Signal::KILL);
     session.reaches("tool", "failed");
     let refused = session.run(["start", "tool"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("No such file or directory") && refused.err.contains("tool"), "{refused:?}");
+    assert!(
+        refused.err.contains("No such file or directory") && refused.err.contains("tool"),
+        "{refused:?}"
+    );
 }
 
 #[test]
 fn a_killed_holder_is_never_followed_by_a_second_process() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "tough", "--stop-timeout", "100ms", "--", "sh", "-c", "trap '' HUP TERM; while :; do sleep 1000; done"]);
+    session.ok([
+        "create",
+        "-n",
+        "tough",
+        "--stop-timeout",
+        "100ms",
+        "--",
+        "sh",
+        "-c",
+        "trap '' HUP TERM; while :; do sleep 1000; done",
+    ]);
     let first = session.pid("tough");
     crate::support::kill(session.holders()[0], Signal::KILL);
     assert!(crate::support::lives(first), "it ignores the hang-up");
     let status = session.run(["status", "tough"]);
-    assert_eq!((status.code, &status.out[..]), (3, "Session 'tough' exited with code unknown.\n"));
+    assert_eq!(
+        (status.code, &status.out[..]),
+        (3, "Session 'tough' exited with code unknown.\n")
+    );
     session.ok(["start", "tough"]);
-    assert!(!crate::support::lives(first), "the first is ended before the second begins");
+    assert!(
+        !crate::support::lives(first),
+        "the first is ended before the second begins"
+    );
     crate::support::kill(session.holders()[0], Signal::KILL);
     let second = session.status("tough")["pid"].as_i64();
     assert_eq!(second, None);
     session.ok(["rm", "-f", "tough"]);
-    assert_eq!(session.living(), Vec::<i32>::new());
+    session.falls_silent();
 }
 
 #[test]

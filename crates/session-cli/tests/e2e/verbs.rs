@@ -1,29 +1,69 @@
 //! What every verb keeps to: exit codes, JSON, globs, and one clear line when it refuses.
 
-use serde_json::Value;
 use crate::support::Sandbox;
+use serde_json::Value;
 
 #[test]
 fn exit_codes_of_those_that_are_not_there() {
     let session = Sandbox::new();
-    for verb in [&["status", "x"][..], &["stop", "x"], &["attach", "x"], &["get", "x"], &["set", "x", "title", "y"], &["rm", "x"], &["logs", "x"], &["send", "x", "y"], &["wait", "x"], &["exec", "x", "true"], &["ps", "x"], &["rename", "x", "y"], &["kill", "x"], &["detach", "x"], &["suspend", "x"], &["resume", "x"], &["start", "x"], &["restart", "x"], &["unset", "x", "title"]] {
+    for verb in [
+        &["status", "x"][..],
+        &["stop", "x"],
+        &["attach", "x"],
+        &["get", "x"],
+        &["set", "x", "title", "y"],
+        &["rm", "x"],
+        &["logs", "x"],
+        &["send", "x", "y"],
+        &["wait", "x"],
+        &["exec", "x", "true"],
+        &["ps", "x"],
+        &["rename", "x", "y"],
+        &["kill", "x"],
+        &["detach", "x"],
+        &["suspend", "x"],
+        &["resume", "x"],
+        &["start", "x"],
+        &["restart", "x"],
+        &["unset", "x", "title"],
+    ] {
         let ran = session.run(verb);
         assert_eq!(ran.code, 4, "{verb:?}: {ran:?}");
-        assert!(ran.err.starts_with("session: ") && ran.err.lines().count() == 1, "{verb:?}: {ran:?}");
-        assert!(!session.state().exists(), "{verb:?} created a state directory");
+        assert!(
+            ran.err.starts_with("session: ") && ran.err.lines().count() == 1,
+            "{verb:?}: {ran:?}"
+        );
+        assert!(
+            !session.state().exists(),
+            "{verb:?} created a state directory"
+        );
     }
     let ran = session.run(["status", "--json", "x"]);
     let error: Value = serde_json::from_str(&ran.err).unwrap();
-    assert_eq!((ran.code, &error["error"]["code"]), (4, &Value::from("not_found")));
+    assert_eq!(
+        (ran.code, &error["error"]["code"]),
+        (4, &Value::from("not_found"))
+    );
 }
 
 #[test]
 fn usage_errors_are_two() {
     let session = Sandbox::new();
-    for args in [&["no-such-verb"][..], &["status"], &["status", "--no-such-option", "x"], &["wait", "x", "--timeout", "soon"], &["create", "--restart", "sometimes", "true"], &["create", "--stop-signal", "NONE", "true"], &["kill", "-s", "99", "x"]] {
+    for args in [
+        &["no-such-verb"][..],
+        &["status"],
+        &["status", "--no-such-option", "x"],
+        &["wait", "x", "--timeout", "soon"],
+        &["create", "--restart", "sometimes", "true"],
+        &["create", "--stop-signal", "NONE", "true"],
+        &["kill", "-s", "99", "x"],
+    ] {
         let ran = session.run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
-        assert!(ran.out.is_empty() && ran.err.starts_with("session: "), "{args:?}: {ran:?}");
+        assert!(
+            ran.out.is_empty() && ran.err.starts_with("session: "),
+            "{args:?}: {ran:?}"
+        );
     }
     assert!(session.ok(["--version"]).starts_with("session "));
     assert!(session.ok(["--help"]).contains("create"));
@@ -37,14 +77,40 @@ fn ls_is_a_table_and_json() {
     session.ok(["create", "-n", "zeta", "sleep", "1000"]);
     session.ok(["create", "-n", "alpha", "-s", "--", "echo", "a\tb"]);
     let table = session.ok(["ls"]);
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "STATE", "PID", "UPTIME", "CLIENTS", "COMMAND"]);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        rows[0],
+        ["NAME", "STATE", "PID", "UPTIME", "CLIENTS", "COMMAND"]
+    );
     assert_eq!((rows[1][0], rows[1][1]), ("alpha", "suspended"));
     assert_eq!((rows[2][0], rows[2][1]), ("zeta", "running"));
-    assert!(!table.contains("a\tb") && table.contains("a\\tb"), "escaped: {table:?}");
+    assert!(
+        !table.contains("a\tb") && table.contains("a\\tb"),
+        "escaped: {table:?}"
+    );
     let listed: Vec<Value> = serde_json::from_str(&session.ok(["ls", "--json"])).unwrap();
-    for field in ["name", "id", "scope", "state", "desired", "pid", "command", "directory", "created_at", "started_at", "restarts", "exit", "clients"] {
-        assert!(listed[0].as_object().unwrap().contains_key(field), "{field}");
+    for field in [
+        "name",
+        "id",
+        "scope",
+        "state",
+        "desired",
+        "pid",
+        "command",
+        "directory",
+        "created_at",
+        "started_at",
+        "restarts",
+        "exit",
+        "clients",
+    ] {
+        assert!(
+            listed[0].as_object().unwrap().contains_key(field),
+            "{field}"
+        );
     }
     assert_eq!(listed[0]["pid"], Value::Null);
 }
@@ -71,24 +137,52 @@ fn ids_and_their_prefixes_name_a_session() {
     let id = session.ok(["get", "one", "id"]).trim().to_owned();
     assert_eq!(session.ok(["get", &id, "name"]), "one\n");
     assert_eq!(session.ok(["get", &id[..6], "name"]), "one\n");
-    assert_eq!(session.run(["get", "on", "name"]).code, 4, "no prefixes of names");
+    assert_eq!(
+        session.run(["get", "on", "name"]).code,
+        4,
+        "no prefixes of names"
+    );
 }
 
 #[test]
 fn set_applies_at_the_next_start_and_says_so() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "s", "--", "sh", "-c", "echo \"value $V\"; exec sleep 1000"]);
+    session.ok([
+        "create",
+        "-n",
+        "s",
+        "--",
+        "sh",
+        "-c",
+        "echo \"value $V\"; exec sleep 1000",
+    ]);
     session.ok(["set", "s", "env.V", "two"]);
-    assert!(session.ok(["status", "s"]).contains("changed, restart to apply"));
-    assert!(session.ok(["get", "s"]).contains("changed, restart to apply"));
+    assert!(
+        session
+            .ok(["status", "s"])
+            .contains("changed, restart to apply")
+    );
+    assert!(
+        session
+            .ok(["get", "s"])
+            .contains("changed, restart to apply")
+    );
     session.ok(["restart", "s"]);
     assert!(!session.ok(["status", "s"]).contains("changed"));
     session.ok(["wait", "s", "--text", "value two", "--timeout", "20s"]);
     session.ok(["unset", "s", "env.V"]);
-    for (key, value, known) in [("colour", "red", "title"), ("restart", "sometimes", "on-failure"), ("stop-timeout", "soon", "10s"), ("log-limit", "-1", "16M")] {
+    for (key, value, known) in [
+        ("colour", "red", "title"),
+        ("restart", "sometimes", "on-failure"),
+        ("stop-timeout", "soon", "500ms"),
+        ("log-limit", "-1", "16M"),
+    ] {
         let refused = session.run(["set", "s", key, value]);
         assert_eq!(refused.code, 1, "{refused:?}");
-        assert!(refused.err.contains(known), "the known ones are listed: {refused:?}");
+        assert!(
+            refused.err.contains(known),
+            "the known ones are listed: {refused:?}"
+        );
     }
 }
 
@@ -128,7 +222,10 @@ fn ps_and_purge_and_doctor() {
     assert_eq!(session.run(["status", "kept"]).code, 0);
     let doctor = session.run(["doctor"]);
     assert_eq!(doctor.code, 0, "{doctor:?}");
-    assert!(doctor.out.contains(&session.state().display().to_string()), "{doctor:?}");
+    assert!(
+        doctor.out.contains(&session.state().display().to_string()),
+        "{doctor:?}"
+    );
 }
 
 #[test]
@@ -136,7 +233,10 @@ fn completions_know_the_sessions() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "findme", "-s", "true"]);
     for shell in ["bash", "zsh", "fish"] {
-        assert!(session.ok(["completion", shell]).contains("session"), "{shell}");
+        assert!(
+            session.ok(["completion", shell]).contains("session"),
+            "{shell}"
+        );
     }
     assert_eq!(session.run(["completion", "tcl"]).code, 2);
 }

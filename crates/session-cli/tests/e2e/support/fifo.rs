@@ -17,10 +17,27 @@ pub(crate) struct Fifo {
 
 impl Fifo {
     pub(crate) fn new(path: PathBuf) -> Self {
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        let file = rustix::fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        Self { path, file: file.into(), seen: Vec::new() }
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o666),
+            0,
+        )
+        .unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .unwrap();
+        let file = rustix::fs::open(
+            &path,
+            OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap();
+        Self {
+            path,
+            file: file.into(),
+            seen: Vec::new(),
+        }
     }
 
     /// The next line, waited for.
@@ -30,7 +47,11 @@ impl Fifo {
                 let line: Vec<u8> = self.seen.drain(..=end).collect();
                 return String::from_utf8_lossy(&line).trim_end().to_owned();
             }
-            assert!(readable(&self.file, PATIENCE), "nobody writes to {}", self.path.display());
+            assert!(
+                readable(&self.file, PATIENCE),
+                "nobody writes to {}",
+                self.path.display()
+            );
             let mut buffer = [0; 4096];
             if let Ok(read) = self.file.read(&mut buffer) {
                 self.seen.extend_from_slice(&buffer[..read]);

@@ -42,7 +42,11 @@ pub(crate) struct Ran {
 impl Sandbox {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self { directory, user: None, executable: env!("CARGO_BIN_EXE_session").into() }
+        Self {
+            directory,
+            user: None,
+            executable: env!("CARGO_BIN_EXE_session").into(),
+        }
     }
 
     /// A world of an ordinary user, without a cgroup; `None`, said loudly, where the test is not run by root.
@@ -56,7 +60,8 @@ impl Sandbox {
         sandbox.executable = sandbox.path("session");
         std::fs::copy(env!("CARGO_BIN_EXE_session"), &sandbox.executable).unwrap();
         std::fs::set_permissions(&sandbox.executable, PermissionsExt::from_mode(0o755)).unwrap();
-        std::os::unix::fs::chown(sandbox.directory.path(), Some(OTHER_USER), Some(OTHER_USER)).unwrap();
+        std::os::unix::fs::chown(sandbox.directory.path(), Some(OTHER_USER), Some(OTHER_USER))
+            .unwrap();
         sandbox.user = Some(OTHER_USER);
         Some(sandbox)
     }
@@ -80,17 +85,30 @@ impl Sandbox {
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let path = std::env::var("PATH").unwrap_or_default();
         let here = self.directory.path().display().to_string();
-        [("PATH", path), ("HOME", here), ("TERM", "xterm-256color".into()), ("LANG", "C.UTF-8".into())]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .chain([("SESSION_HOME".to_owned(), self.state().display().to_string())])
-            .collect()
+        [
+            ("PATH", path),
+            ("HOME", here),
+            ("TERM", "xterm-256color".into()),
+            ("LANG", "C.UTF-8".into()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .chain([(
+            "SESSION_HOME".to_owned(),
+            self.state().display().to_string(),
+        )])
+        .collect()
     }
 
     /// `session ARGS`, not run yet.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(&self.executable);
-        command.args(args).env_clear().envs(self.environment()).current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
@@ -106,16 +124,29 @@ impl Sandbox {
     pub(crate) fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> String {
         let args: Vec<A> = args.into_iter().collect();
         let ran = self.run(&args);
-        let shown: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
-        assert!(ran.code == 0 && ran.err.is_empty(), "session {}: {ran:?}", shown.join(" "));
+        let shown: Vec<_> = args
+            .iter()
+            .map(|arg| arg.as_ref().to_string_lossy())
+            .collect();
+        assert!(
+            ran.code == 0 && ran.err.is_empty(),
+            "session {}: {ran:?}",
+            shown.join(" ")
+        );
         ran.out
     }
 
     /// Runs a shell line with `$SESSION` as the executable.
     pub(crate) fn shell(&self, line: &str) -> Ran {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", line]).env_clear().envs(self.environment()).env("SESSION", &self.executable);
-        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+            .args(["-c", line])
+            .env_clear()
+            .envs(self.environment())
+            .env("SESSION", &self.executable);
+        command
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
@@ -124,7 +155,27 @@ impl Sandbox {
 
     /// `session ARGS` on a terminal of its own.
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal {
-        Terminal::run(&self.executable, args, &self.environment(), self.directory.path())
+        Terminal::run(
+            &self.executable,
+            args,
+            &self.environment(),
+            self.directory.path(),
+        )
+    }
+
+    /// Attached to `name`, and ready to be typed on.
+    pub(crate) fn attach(&self, name: &str) -> Terminal {
+        let mut terminal = self.terminal(&["attach", name]);
+        terminal.raw_mode();
+        terminal
+    }
+
+    /// Waits until no process of this world is left.
+    pub(crate) fn falls_silent(&self) {
+        for pid in self.living() {
+            dies(pid);
+        }
+        assert_eq!(self.living(), Vec::<i32>::new());
     }
 
     /// The JSON of `status`.
@@ -136,7 +187,9 @@ impl Sandbox {
     /// The main process's pid.
     pub(crate) fn pid(&self, name: &str) -> i32 {
         let status = self.status(name);
-        status["pid"].as_i64().unwrap_or_else(|| panic!("no pid: {status}")) as i32
+        status["pid"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no pid: {status}")) as i32
     }
 
     /// Waits until the session is in this state.
@@ -147,7 +200,10 @@ impl Sandbox {
     /// The pids of the holders of this world.
     pub(crate) fn holders(&self) -> Vec<i32> {
         let marker = format!("SESSION_HOME={}", self.state().display());
-        pids_with(&marker).into_iter().filter(|pid| command_line(*pid).contains("__hold")).collect()
+        pids_with(&marker)
+            .into_iter()
+            .filter(|pid| command_line(*pid).contains("__hold"))
+            .collect()
     }
 
     /// Every process of this world that is still alive: children of sessions, holders, clients.
@@ -162,7 +218,10 @@ impl Drop for Sandbox {
         let listed: Vec<serde_json::Value> = serde_json::from_str(&names).unwrap_or_default();
         for session in listed {
             let id = session["id"].as_str().unwrap_or_default().to_owned();
-            let _ = self.command(["rm", "-f", &id]).stderr(Stdio::null()).status();
+            let _ = self
+                .command(["rm", "-f", &id])
+                .stderr(Stdio::null())
+                .status();
         }
         // A test that failed half-way may leave what no verb knows.
         for pid in self.living() {
@@ -177,20 +236,32 @@ impl Drop for Sandbox {
 pub(crate) fn ran(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let code = std::os::unix::process::ExitStatusExt::signal(&output.status).map_or_else(
-        || output.status.code().unwrap_or(-1),
-        |signal| 128 + signal,
-    );
-    Ran { code, out: text(output.stdout), err: text(output.stderr) }
+    let code = std::os::unix::process::ExitStatusExt::signal(&output.status)
+        .map_or_else(|| output.status.code().unwrap_or(-1), |signal| 128 + signal);
+    Ran {
+        code,
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 /// The processes whose environment holds `entry`; zombies have none.
 pub(crate) fn pids_with(entry: &str) -> Vec<i32> {
     let mut found = Vec::new();
     for directory in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = directory.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = directory
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
         let environ = std::fs::read(directory.path().join("environ")).unwrap_or_default();
-        if pid != std::process::id() as i32 && environ.split(|byte| *byte == 0).any(|it| it == entry.as_bytes()) {
+        if pid != std::process::id() as i32
+            && environ
+                .split(|byte| *byte == 0)
+                .any(|it| it == entry.as_bytes())
+        {
             found.push(pid);
         }
     }
@@ -215,7 +286,11 @@ pub(crate) fn kill(pid: i32, signal: Signal) {
 /// Waits until the process is dead; one that is dead already is fine.
 pub(crate) fn dies(pid: i32) {
     if let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
-        assert!(readable(&pidfd, PATIENCE), "{pid} ({}) lives on", command_line(pid));
+        assert!(
+            readable(&pidfd, PATIENCE),
+            "{pid} ({}) lives on",
+            command_line(pid)
+        );
     }
 }
 

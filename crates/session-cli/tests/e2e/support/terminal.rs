@@ -21,7 +21,12 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn run(executable: &Path, args: &[&str], environment: &[(String, String)], directory: &Path) -> Self {
+    pub(crate) fn run(
+        executable: &Path,
+        args: &[&str],
+        environment: &[(String, String)],
+        directory: &Path,
+    ) -> Self {
         let (master, slave) = session_sys::pty::open(24, 80).unwrap();
         let string = |text: &[u8]| CString::new(text).unwrap();
         let mut argv = vec![string(executable.as_os_str().as_bytes())];
@@ -29,14 +34,23 @@ impl Terminal {
         let program = Program {
             executable: argv[0].clone(),
             argv,
-            env: environment.iter().map(|(key, value)| string(format!("{key}={value}").as_bytes())).collect(),
+            env: environment
+                .iter()
+                .map(|(key, value)| string(format!("{key}={value}").as_bytes()))
+                .collect(),
             directory: string(directory.as_os_str().as_bytes()),
             stdio: ChildStdio::Terminal(slave.try_clone().unwrap()),
             umask: 0o022,
             limits: Vec::new(),
         };
         let started = spawn(&program, None).unwrap().open().unwrap();
-        Self { master, slave, pid: started.pid, screen: vt100::Parser::new(cells(24), cells(80), 1000), raw: Vec::new() }
+        Self {
+            master,
+            slave,
+            pid: started.pid,
+            screen: vt100::Parser::new(cells(24), cells(80), 1000),
+            raw: Vec::new(),
+        }
     }
 
     /// Types `text`.
@@ -51,7 +65,10 @@ impl Terminal {
             match rustix::io::write(&self.master, bytes) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(rustix::io::Errno::AGAIN) => {
-                    assert!(Instant::now() < deadline, "the client does not read its terminal");
+                    assert!(
+                        Instant::now() < deadline,
+                        "the client does not read its terminal"
+                    );
                     self.read(std::time::Duration::from_millis(10));
                 }
                 Err(error) => panic!("{error}"),
@@ -85,12 +102,33 @@ impl Terminal {
         self.screen.screen()
     }
 
+    /// Waits until the client has made its terminal raw: what is typed before is the terminal's own business.
+    pub(crate) fn raw_mode(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while rustix::termios::tcgetattr(&self.slave)
+            .unwrap()
+            .local_modes
+            .contains(rustix::termios::LocalModes::ICANON)
+        {
+            assert!(
+                Instant::now() < deadline,
+                "no raw mode; the screen:\n{}",
+                self.text()
+            );
+            self.read(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Waits until the screen is as wanted.
     pub(crate) fn until(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(self.screen.screen()) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(self.read(left), "waited for {what}; the screen:\n{}", self.text());
+            assert!(
+                self.read(left),
+                "waited for {what}; the screen:\n{}",
+                self.text()
+            );
         }
     }
 
@@ -102,9 +140,17 @@ impl Terminal {
     /// Waits until `text` has come, wherever it is now.
     pub(crate) fn said(&mut self, text: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.raw.windows(text.len()).any(|window| window == text.as_bytes()) {
+        while !self
+            .raw
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+        {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(self.read(left), "waited for {text:?}; the screen:\n{}", self.text());
+            assert!(
+                self.read(left),
+                "waited for {text:?}; the screen:\n{}",
+                self.text()
+            );
         }
     }
 
@@ -126,7 +172,11 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         // It may be blocked writing to us.
         while !readable(&pidfd, std::time::Duration::from_millis(1)) {
-            assert!(Instant::now() < deadline, "the client goes on; the screen:\n{}", self.text());
+            assert!(
+                Instant::now() < deadline,
+                "the client goes on; the screen:\n{}",
+                self.text()
+            );
             self.read(std::time::Duration::from_millis(20));
         }
         while self.read(std::time::Duration::ZERO) {}
@@ -135,21 +185,24 @@ impl Terminal {
             rustix::process::WaitIdOptions::EXITED,
         );
         let status = status.unwrap().unwrap();
-        status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap())
+        self.pid = 0;
+        status
+            .exit_status()
+            .unwrap_or_else(|| 128 + status.terminating_signal().unwrap())
     }
 
     /// The window is closed: what a terminal emulator that quits does to its programs.
-    pub(crate) fn hang_up(self) {
-        let Self { master, slave, pid, .. } = self;
-        drop(slave);
-        drop(master);
-        reap(pid);
+    pub(crate) fn hang_up(mut self) {
+        // Another terminal takes the place of the one that goes.
+        let (master, slave) = session_sys::pty::open(1, 1).unwrap();
+        self.slave = slave;
+        self.master = master;
+        dies(self.pid);
     }
 
     /// Ends the client by force.
     pub(crate) fn kill(self) {
         super::kill(self.pid, rustix::process::Signal::KILL);
-        reap(self.pid);
     }
 }
 
@@ -157,8 +210,12 @@ fn cells(count: u16) -> std::num::NonZeroU16 {
     std::num::NonZeroU16::new(count).unwrap()
 }
 
-fn reap(pid: i32) {
-    dies(pid);
-    let pid = rustix::process::Pid::from_raw(pid);
-    let _ = rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG);
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
+            // Not yet waited for, so the number is still its own.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
+    }
 }
