@@ -189,10 +189,14 @@ impl Peer {
 
     /// Ends all its sessions by its own command where that undoes more than a kill (Session's control groups).
     pub(crate) fn remove_all(&self) {
-        if self.kind == Kind::Session && self.home.join("state/session").exists() {
-            // Without any session it fails, which is just as well.
-            let mut command = self.command(&words(&["rm", "-f", "*"]));
-            let _ = run(&mut command, Duration::from_secs(60));
+        if self.kind != Kind::Session || !self.home.join("state/session").exists() {
+            return;
+        }
+        let mut command = self.command(&words(&["rm", "-f", "*"]));
+        match run(&mut command, Duration::from_secs(120)) {
+            Ok(status) if status.success() || status.code() == Some(4) => {} // 4: there was none
+            Ok(status) => eprintln!("session-bench: {}", self.failure(&format!("rm: {status}"))),
+            Err(error) => eprintln!("session-bench: {error}"),
         }
     }
 

@@ -121,15 +121,15 @@ mod tests {
         let soon = Some(Instant::now());
         assert!(wait_for(&session, soon, |_| None::<()>).unwrap().is_none());
         let (looked, looking) = std::sync::mpsc::channel();
+        let (seen, stopped) = std::sync::mpsc::channel();
         let waiter = std::thread::spawn(move || {
-            let stopped = wait_for(&session, None, |status| {
+            let found = wait_for(&session, None, |status| {
                 let _ = looked.send(());
                 (status.state == State::Stopped).then_some(())
             });
-            assert!(stopped.unwrap().is_some());
-            let _ = looked.send(());
+            assert!(found.unwrap().is_some());
             wait_for(&session, None, |_| {
-                let _ = looked.send(());
+                let _ = seen.send(());
                 None::<()>
             })
         });
@@ -137,7 +137,7 @@ mod tests {
         let mut record = owned.record().clone();
         record.last.state = LastState::Stopped;
         owned.write_record(record).unwrap();
-        looking.recv().unwrap();
+        stopped.recv().unwrap();
         owned.remove().unwrap();
         let failure = waiter.join().unwrap().unwrap_err();
         assert_eq!(failure.code(), Some(Code::NotFound));

@@ -24,7 +24,8 @@ pub fn launch(owned: &Owned) -> Result<Connection, Error> {
         .try_clone_to_owned()
         .map_err(Error::io("duplicate the session's lock"))?;
     let session = owned.session();
-    // No pre_exec: without it the standard library can use posix_spawn, which copies no page tables.
+    // No pre_exec and no other directory: without them the standard library can use posix_spawn, which copies no
+    // page tables. The holder finds the session's directory by the lock.
     Command::new("/proc/self/exe")
         .arg0("session")
         .arg("__hold")
@@ -32,7 +33,6 @@ pub fn launch(owned: &Owned) -> Result<Connection, Error> {
         .stdin(theirs)
         .stdout(lock)
         .stderr(Stdio::inherit())
-        .current_dir(session.path())
         .spawn()
         .map_err(Error::io("start the session's holder"))?;
     Ok(Connection::over(ours))

@@ -293,6 +293,13 @@ impl Connection {
                 Piece::Ring(parts) => self.data(index, stream, next, parts)?,
                 Piece::Log(len) => self.data(index, stream, next, [&buffer[..len], &[]])?,
                 Piece::Gap(to) => {
+                    // A person is not shown the oldest of what is left, only to fall behind again.
+                    let near = head.saturating_sub(RESYNC);
+                    let to = if self.attachments[index].interactive {
+                        to.max(near)
+                    } else {
+                        to
+                    };
                     self.attachments[index].skip_to(to, head);
                     self.reset(
                         stream,

@@ -62,8 +62,8 @@ pub enum Error {
 
 /// The hidden role `session __hold ID`.
 ///
-/// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked;
-/// the session's directory as working directory; and the environment, limits and umask for its processes.
+/// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked, which
+/// also says where the session's directory is; and the environment, limits and umask for its processes.
 pub fn run(_id: &str) -> ExitCode {
     match startup::hold() {
         Ok(()) => ExitCode::SUCCESS,

@@ -103,6 +103,7 @@ impl Holder {
                 Err(_) => return self.disconnect(number),
             }
             self.hear(number);
+            self.await_strangers(Instant::now());
         }
     }
 
@@ -167,6 +168,7 @@ impl Holder {
             .iter()
             .any(|attachment| attachment.interactive);
         drop(connection);
+        self.await_strangers(Instant::now());
         self.resume_sources();
         for process in processes {
             self.size_process(process);
@@ -191,6 +193,11 @@ impl Holder {
         for number in late {
             self.disconnect(number);
         }
+        self.await_strangers(now);
+    }
+
+    /// The timer for those that have not introduced themselves; none if all have.
+    fn await_strangers(&mut self, now: Instant) {
         self.timers.patience = self
             .connections
             .values()

@@ -1,10 +1,10 @@
 //! From `session __hold ID` to a running main process: inherited descriptors, signals, socket, first start.
 //!
-//! The order matters for the time until the command's first instruction: what the start does not need (the
-//! socket) comes after it.
+//! All of it lies on the way to the command's first instruction, so what can come later does: the log is opened
+//! while the new process already executes.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::epoll::{self, EventFlags};
 use session_protocol::{Desired, Signal};
@@ -17,13 +17,12 @@ use crate::holder::{Holder, Parts};
 use crate::supervision::Event;
 use crate::token::Token;
 
-/// Holds the session whose directory is the working directory, as [`crate::run`] describes.
+/// Holds the session whose `live` file is inherited, as [`crate::run`] describes.
 pub(crate) fn hold() -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     let client = process::take_inherited(0).map_err(step("take over the first client"))?;
     let lock = process::take_inherited(1).map_err(step("take over the lock"))?;
-    let directory = rustix::fs::open(".", DIRECTORY, rustix::fs::Mode::empty())
-        .map_err(|error| step("open the session's directory")(error.into()))?;
+    let directory = directory_of(&lock).map_err(step("open the session's directory"))?;
     detach().map_err(step("detach from the caller"))?;
     let umask = process::set_umask(0o077);
     let signals = SignalFd::new(&[Signal::CHLD.number(), Signal::TERM.number()])
@@ -35,6 +34,7 @@ pub(crate) fn hold() -> Result<(), Error> {
     crate::reclaim::reclaim(&mut owned)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| step("make an epoll")(error.into()))?;
+    // Before anything runs: on a full disk there is no socket, and then there is to be no process either.
     let listener = session_sys::socket::listen(owned.session().directory_fd(), "socket", 4096)
         .map_err(step("listen on the session's socket"))?;
     let mut holder = Holder::new(Parts {
@@ -53,9 +53,14 @@ pub(crate) fn hold() -> Result<(), Error> {
     Ok(())
 }
 
-const DIRECTORY: rustix::fs::OFlags = rustix::fs::OFlags::RDONLY
-    .union(rustix::fs::OFlags::DIRECTORY)
-    .union(rustix::fs::OFlags::CLOEXEC);
+/// The session's directory: where the inherited lock lies. The caller need not change its own directory for it.
+fn directory_of(lock: &OwnedFd) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags};
+    let live = std::fs::read_link(format!("/proc/self/fd/{}", lock.as_raw_fd()))?;
+    let directory = live.parent().unwrap_or(&live);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(directory, flags, Mode::empty())?)
+}
 
 /// Out of the caller's terminal, process group and reach of its signals; parent of every orphan.
 fn detach() -> io::Result<()> {
@@ -86,6 +91,8 @@ impl Holder {
         crate::output::nonblocking(&client)?;
         self.connect(client);
         self.publish();
+        // What starting took is given back once all is quiet.
+        self.not_quiet();
         Ok(())
     }
 

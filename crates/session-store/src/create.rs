@@ -6,7 +6,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_protocol::{Desired, Timestamp};
 
-use crate::{Error, Id, Last, Name, Owned, Record, Result, Root, Session, Spec, files};
+use crate::{Error, Id, Last, LastState, Name, Owned, Record, Result, Root, Session, Spec, files};
 
 /// The name a new session is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,18 @@ impl Root {
             }
         };
         let spec = make(&named);
-        let desired = if spec.start_suspended {
-            Desired::Down
+        // What is to be started at once is on record as started: its holder need not write before it starts.
+        let (desired, state) = if spec.start_suspended {
+            (Desired::Down, LastState::NotStarted)
         } else {
-            Desired::Up
+            (Desired::Up, LastState::Up)
         };
         let created_at = Timestamp::now();
-        let (id, last, kept) = (*session.id(), Last::default(), Default::default());
+        let (id, kept) = (*session.id(), Default::default());
+        let last = Last {
+            state,
+            ..Last::default()
+        };
         let record = Record {
             id,
             name: named,

@@ -60,11 +60,14 @@ impl Logs {
         let mut each = |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
         follow.kept(&mut each)?;
         printer.live = true;
-        while self.follow {
-            printer.out.flush()?;
-            let mut each = |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
-            if let Live::Ended(_) = follow.live(None, &mut each)? {
-                break;
+        if self.follow {
+            loop {
+                printer.out.flush()?;
+                let mut each =
+                    |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
+                if let Live::Ended(_) = follow.live(None, &mut each)? {
+                    break;
+                }
             }
         }
         printer.finish(&mut follow)?;
