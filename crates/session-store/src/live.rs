@@ -44,26 +44,32 @@ impl Live {
     }
 
     /// The block, shortened until it fits.
-    pub(crate) fn encode(&self) -> serde_json::Result<[u8; BLOCK]> {
+    pub(crate) fn encode(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = serde_json::to_vec(self)?;
-        let mut budget = BLOCK;
-        let mut short = self.clone();
-        while json.len() > BLOCK - HEADER {
-            budget /= 2;
-            short.truncated = true;
-            short.shorten(budget);
-            json = serde_json::to_vec(&short)?;
-            if budget == 0 {
-                break;
-            }
+        if json.len() > BLOCK - HEADER {
+            json = self.shortened()?;
         }
-        let mut block = [b' '; BLOCK];
-        // With no budget nothing of variable length is left but a name of at most 64 bytes.
-        json.truncate(BLOCK - HEADER);
-        let header = format!("{:08x} {}\n", crc32fast::hash(&json), json.len());
-        block[..header.len()].copy_from_slice(header.as_bytes());
-        block[header.len()..header.len() + json.len()].copy_from_slice(&json);
+        // On the heap: a block on the stack would cost every idle holder its pages.
+        let mut block = format!("{:08x} {}\n", crc32fast::hash(&json), json.len()).into_bytes();
+        block.append(&mut json);
         Ok(block)
+    }
+
+    /// As JSON with as much of what varies in length as fits.
+    fn shortened(&self) -> serde_json::Result<Vec<u8>> {
+        let mut short = self.clone();
+        short.truncated = true;
+        let mut budget = BLOCK / 2;
+        loop {
+            short.shorten(budget);
+            let mut json = serde_json::to_vec(&short)?;
+            if json.len() <= BLOCK - HEADER || budget == 0 {
+                // With no budget nothing of variable length is left but a name of at most 64 bytes.
+                json.truncate(BLOCK - HEADER);
+                return Ok(json);
+            }
+            budget /= 2;
+        }
     }
 
     fn shorten(&mut self, budget: usize) {
@@ -185,7 +191,7 @@ pub(crate) mod tests {
         let block = live("n", "0123456789abcdef").encode().unwrap();
         let whole = Live::decode(&block);
         for at in 0..block.len() {
-            let mut torn = block;
+            let mut torn = block.clone();
             torn[at] ^= 0x20;
             let read = Live::decode(&torn);
             assert!(read.is_none() || read == whole, "byte {at}");
