@@ -10,9 +10,9 @@ use session_terminal::{AlternateScreen, Replay};
 use crate::outlet::Outlet;
 
 /// Bytes that may be on their way to this client.
-pub(crate) const WINDOW: u64 = 256 << 10;
-/// Consumed bytes are told in portions of this.
-const PORTION: u64 = 64 << 10;
+pub(crate) const WINDOW: u64 = 1 << 20;
+/// Consumed bytes are told in portions of this: each is a wake-up of the holder, which has better things to do.
+const PORTION: u64 = 256 << 10;
 /// Old output that a screen is drawn from. A client far behind may be sent more, whose reading would put it
 /// behind again.
 pub(crate) const REPLAY: u64 = 64 << 10;
@@ -181,8 +181,8 @@ mod tests {
     fn credit_comes_in_portions_of_what_is_shown() {
         let (_master, mut display, _slave) = display(0, u64::MAX);
         assert_eq!(display.credit(), None);
-        display.data(0, &[b'x'; 70_000]).unwrap();
-        assert_eq!(display.credit(), Some(70_000));
+        display.data(0, &[b'x'; 300_000]).unwrap();
+        assert_eq!(display.credit(), Some(300_000));
         assert_eq!(display.credit(), None);
     }
 }

@@ -12,12 +12,14 @@ use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, St
 use session_sys::event::SignalFd;
 
 use crate::detach_key::Scanner;
-use crate::display::{Display, WINDOW};
+use crate::display::Display;
 use crate::failure::Failure;
 use crate::outlet;
 use crate::terminal::{self, RawMode};
 
 /// Keys taken at once.
+/// Bytes that the terminal has not taken, beyond which no more are read from the holder.
+const MOST_PENDING: usize = 256 << 10;
 const KEYS: usize = 16 << 10;
 
 /// How it ended.
@@ -157,7 +159,7 @@ impl<'a> Interactive<'a> {
         let keys = self
             .input
             .is_none_or(|(_, sent)| sent - self.taken < INPUT_WINDOW);
-        let holder = self.over.is_none() && pending < WINDOW as usize;
+        let holder = self.over.is_none() && pending < MOST_PENDING;
         let stdin = io::stdin();
         let mut fds = [
             outlet::poll_if(keys, stdin.as_fd(), PollFlags::IN, self.signals),

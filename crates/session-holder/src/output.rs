@@ -88,6 +88,7 @@ impl Output {
     /// Reads until the source is empty, at most one batch.
     pub(crate) fn pull(&mut self, source: BorrowedFd<'_>) -> io::Result<Source> {
         let limit = self.head() + BATCH as u64;
+        self.last = Instant::now();
         loop {
             let room = limit - self.head();
             if room == 0 {
@@ -95,7 +96,7 @@ impl Output {
             }
             match self.ring.read_from(source, room as usize) {
                 Ok(0) => return Ok(Source::Closed),
-                Ok(_) => self.last = Instant::now(),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Source::Drained);
                 }

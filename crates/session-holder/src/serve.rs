@@ -95,15 +95,22 @@ impl Holder {
             let space = decoder.space(PIECE);
             let read = rustix::io::read(&*socket, space);
             decoder.filled(PIECE, *read.as_ref().unwrap_or(&0));
-            match read {
+            let more = match read {
                 Ok(0) => return self.disconnect(number),
-                Ok(read) => taken += read,
+                Ok(read) => {
+                    taken += read;
+                    // Less than there was room for: that was all, and saying so takes no second read.
+                    read == PIECE
+                }
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(_) => return self.disconnect(number),
-            }
+            };
             self.hear(number);
             self.await_strangers(Instant::now());
+            if !more {
+                return;
+            }
         }
     }
 

@@ -95,7 +95,7 @@ fn living_sessions_are_listed_as_their_holder_says() {
     assert_eq!(
         status,
         [
-            ("also", false, State::Suspended),
+            ("also", false, State::Exited),
             ("web", true, State::Running)
         ]
     );
