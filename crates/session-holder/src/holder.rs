@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// A client that did not introduce itself, or does not take its last bytes, is waited for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A wait that ends without anything due is taken up again.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The one holder of one session.
 pub(crate) struct Holder {
     pub(crate) epoll: OwnedFd,
@@ -61,6 +64,8 @@ pub(crate) struct Holder {
     pub(crate) childless: bool,
     pub(crate) origin: Instant,
     pub(crate) boot_id: [u8; 16],
+    /// `SESSION_LOG` names a file, and standard error goes there.
+    pub(crate) diagnostics: bool,
 }
 
 /// What `status` tells beside the state.
@@ -160,6 +165,7 @@ impl Holder {
             childless: true,
             origin: Instant::now(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),
+            diagnostics: false,
         }
     }
 
@@ -186,7 +192,12 @@ impl Holder {
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
                 _ if leaving => Some(Duration::ZERO),
-                Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+                // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
+                Some(deadline) => Some(
+                    deadline
+                        .saturating_duration_since(Instant::now())
+                        .min(LONGEST),
+                ),
                 None => None,
             };
             events.clear();

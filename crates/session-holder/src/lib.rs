@@ -6,13 +6,15 @@
 //! | `startup` | from `session __hold ID` to the loop |
 //! | `holder` | what a holder owns, and the loop |
 //! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
-//! | `supervise` | carries the table's actions out |
+//! | `supervise`, `whole_tree` | carry the table's actions out |
 //! | `process`, `program`, `limits` | how a process comes to be |
 //! | `output`, `ring` | one stream: ring in memory, log on disk |
-//! | `serve`, `connection` | clients, and how bytes reach them |
+//! | `serve`, `relay`, `connection` | clients, and how bytes reach them |
 //! | `calls`, `typing`, `report` | what clients ask, type, and are told |
+//! | `announce` | record, `live`, waiters, subscribers |
 //! | `reclaim` | ends what a killed holder left |
 
+mod announce;
 mod budget;
 mod calls;
 mod connection;
@@ -22,6 +24,7 @@ mod output;
 mod process;
 mod program;
 mod reclaim;
+mod relay;
 mod report;
 mod ring;
 mod serve;
@@ -30,7 +33,9 @@ mod supervise;
 mod supervision;
 mod token;
 mod typing;
+mod whole_tree;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use program::resolve;
@@ -68,7 +73,7 @@ pub fn run(_id: &str) -> ExitCode {
     match startup::hold() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("session: {error}");
+            let _ = writeln!(std::io::stderr(), "session: {error}");
             ExitCode::FAILURE
         }
     }

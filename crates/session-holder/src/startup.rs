@@ -48,6 +48,7 @@ pub(crate) fn hold() -> Result<(), Error> {
         .begin(client)
         .map_err(step("watch the first descriptors"))?;
     process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
+    holder.diagnostics = diagnostics();
     holder.run().map_err(step("wait for events"))?;
     holder.end();
     Ok(())
@@ -77,6 +78,24 @@ fn detach() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Sends standard error to the file that `SESSION_LOG` names, if it names one that can be written.
+fn diagnostics() -> bool {
+    use rustix::fs::{Mode, OFlags};
+    let Some(path) = std::env::var_os("SESSION_LOG").filter(|path| !path.is_empty()) else {
+        return false;
+    };
+    // Never waiting for a FIFO's reader, never through a link that someone else put there.
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
+        .and_then(rustix::stdio::dup2_stderr)
+        .is_ok()
 }
 
 impl Holder {

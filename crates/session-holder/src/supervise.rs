@@ -6,12 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
-use session_protocol::{
-    Code, Desired, Error, Exit, Notice, ProcessId, Signal, Size, Stdio, Timestamp,
-};
+use session_protocol::{Code, Desired, Error, Exit, ProcessId, Signal, Size, Stdio, Timestamp};
 use session_store::{LastState, Record, Restart};
 use session_sys::process::Reaped;
-use session_sys::tree;
 
 use crate::budget::Limits;
 use crate::holder::{Holder, Source, Until};
@@ -23,8 +20,6 @@ use crate::token::Token;
 
 /// Processes that outlive SIGKILL for so long are reported, not waited for.
 const STUCK: Duration = Duration::from_secs(5);
-/// How long a frozen cgroup may take to say so (a process deep in the kernel freezes late).
-const FREEZING: Duration = Duration::from_secs(1);
 /// Bytes still read from a dead main process's terminal; what its orphans add meanwhile has to end somewhere.
 const LAST_WORDS: usize = 64;
 
@@ -94,7 +89,7 @@ impl Holder {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Error {
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Error {
         let code = match refusal {
             Refusal::Running => Code::Running,
             Refusal::NotRunning => Code::NotRunning,
@@ -457,216 +452,5 @@ impl Holder {
             .collect();
         self.note(format!("not ended, although killed: {}", left.join(", ")));
         self.happened(Event::Stuck);
-    }
-
-    fn living(&self) -> Vec<tree::Entry> {
-        let me = rustix::process::getpid().as_raw_nonzero().get();
-        let mut entries = tree::descendants(me).unwrap_or_default();
-        entries.retain(|entry| entry.state != 'Z');
-        entries
-    }
-
-    fn sweep(&mut self, signal: Signal) -> Result<usize, Error> {
-        let me = rustix::process::getpid().as_raw_nonzero().get();
-        let signalled = tree::signal(me, signal.number()).map_err(|error| {
-            Error::new(
-                Code::Io,
-                format!("cannot signal the session's processes: {error}"),
-            )
-        })?;
-        if !signalled.denied.is_empty() {
-            let pids: Vec<String> = signalled.denied.iter().map(ToString::to_string).collect();
-            self.note(format!("not ours to signal: PID {}", pids.join(", ")));
-        }
-        Ok(signalled.sent)
-    }
-
-    /// The stop signal to every process; SIGCONT, or the stopped ones would not see it; and a hang-up for
-    /// shells on a terminal, which ignore SIGTERM (`docs/adr/0006-stopping-shells.md`).
-    fn ask_to_end(&mut self) {
-        let signal = self.in_force.stop_signal;
-        let pty = self.in_force.pty;
-        let deaf: Vec<tree::Entry> = if pty && signal == Signal::TERM {
-            self.living()
-                .into_iter()
-                .filter(|entry| tree::ignores(entry.pid, signal.number()))
-                .collect()
-        } else {
-            Vec::new()
-        };
-        let _ = self.sweep(signal);
-        for entry in &deaf {
-            let _ = tree::signal_entry(entry, Signal::HUP.number());
-        }
-        let _ = self.sweep(Signal::CONT);
-    }
-
-    fn kill_all(&mut self) {
-        self.killing.get_or_insert_with(Instant::now);
-        if let Some(group) = &self.group {
-            let _ = group.kill();
-        }
-        let _ = self.sweep(Signal::KILL);
-    }
-
-    /// Sends `signal` to every process.
-    pub(crate) fn signal_all(&mut self, signal: Signal) -> Result<(), Error> {
-        let living = !self.childless;
-        if !living {
-            return Err(self.refuse(Refusal::NotRunning));
-        }
-        if let (Signal::KILL, Some(group)) = (signal, &self.group) {
-            let _ = group.kill();
-        }
-        self.sweep(signal).map(drop)
-    }
-
-    fn freeze(&mut self) {
-        let Some(group) = &self.group else {
-            let me = rustix::process::getpid().as_raw_nonzero().get();
-            if let Ok(stopped) = tree::stop(me)
-                && !stopped.denied.is_empty()
-            {
-                self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
-            }
-            return;
-        };
-        let deadline = Instant::now() + FREEZING;
-        let frozen = (|| {
-            let events = group.events()?;
-            group.freeze(true)?;
-            while !group.is_frozen()? {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Ok(false);
-                }
-                let timeout = rustix::event::Timespec {
-                    tv_sec: 0,
-                    tv_nsec: i64::from(left.subsec_nanos()),
-                };
-                let mut fds = [rustix::event::PollFd::new(
-                    &events,
-                    rustix::event::PollFlags::PRI,
-                )];
-                let _ = rustix::event::poll(&mut fds, Some(&timeout));
-            }
-            io::Result::Ok(true)
-        })();
-        if !matches!(frozen, Ok(true)) {
-            self.note("not every process is frozen yet".to_owned());
-        }
-    }
-
-    fn thaw(&mut self) {
-        match &self.group {
-            Some(group) => {
-                if let Err(error) = group.freeze(false) {
-                    self.note(format!("cannot thaw: {error}"));
-                }
-            }
-            None => {
-                let me = rustix::process::getpid().as_raw_nonzero().get();
-                let _ = tree::resume(me);
-            }
-        }
-    }
-
-    /// The processes are not in the group: it is of no use.
-    fn leave_group(&mut self) {
-        if let Some(group) = self.group.take() {
-            let _ = group.remove();
-        }
-    }
-
-    /// The main process ended for good: the record says so, and then the clients are told.
-    fn finish(&mut self) {
-        let state = match self.supervision.state() {
-            State::Down(Rest::NotStarted) => LastState::NotStarted,
-            State::Down(Rest::Stopped) => LastState::Stopped,
-            State::Down(Rest::Failed) => LastState::Failed,
-            _ => LastState::Exited,
-        };
-        let mut record = self.owned.record().clone();
-        record.last.state = state;
-        record.last.exit = self.facts.exit;
-        record.last.restarts = self.supervision.restarts();
-        record.last.started_at = self.facts.started_at.or(record.last.started_at);
-        record.last.notes = self.notes.clone();
-        if let Err(error) = self.owned.write_record(record) {
-            self.note(format!("the end is not on record: {error}"));
-        }
-        self.end_outputs(ProcessId::MAIN);
-    }
-
-    /// Clients get what is there, then the end of the stream, then the notice.
-    fn end_outputs(&mut self, id: ProcessId) {
-        if let Some(process) = self.processes.get_mut(&id) {
-            for output in &mut process.outputs {
-                output.ended = Some(output.head());
-            }
-        }
-        self.pump_process(id);
-    }
-
-    /// Brings everything that shows the state up to date, and answers who waited for it.
-    fn settle(&mut self) {
-        match self.supervision.state() {
-            State::Running | State::Suspended => self.answer(Until::Up, false),
-            State::Down(_) => {
-                self.answer(Until::Up, true);
-                self.answer(Until::Down, false);
-            }
-            _ => {}
-        }
-        self.publish();
-    }
-
-    /// Answers the waiters for `until`, with an error if it came to nothing.
-    fn answer(&mut self, until: Until, failed: bool) {
-        let outcome = if !failed {
-            Ok(serde_json::to_value(self.status()).unwrap_or_default())
-        } else if until == Until::Up {
-            Err(self
-                .start_error
-                .clone()
-                .unwrap_or_else(|| self.refuse(Refusal::NotRunning)))
-        } else {
-            let left = self.notes.last().cloned().unwrap_or_default();
-            Err(Error::new(Code::NotEmpty, left))
-        };
-        let (answered, waiting) = std::mem::take(&mut self.waiters)
-            .into_iter()
-            .partition(|waiter| waiter.until == until);
-        self.waiters = waiting;
-        for waiter in answered {
-            self.respond(waiter.connection, waiter.id, outcome.clone());
-        }
-    }
-
-    /// Rewrites `live` and tells subscribers.
-    pub(crate) fn publish(&mut self) {
-        let status = self.status();
-        let live = self.live(status.clone());
-        if let Err(error) = self.owned.write_live(&live) {
-            self.note(format!("`ls` shows old news: {error}"));
-        }
-        let notice = Notice::Changed(status);
-        let subscribers: Vec<u64> = self
-            .connections
-            .iter()
-            .filter(|(_, c)| c.subscribed)
-            .map(|(number, _)| *number)
-            .collect();
-        for number in subscribers {
-            self.tell(number, &notice);
-        }
-    }
-
-    /// Something a person should know; each is kept once.
-    pub(crate) fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-            self.notes.truncate(16);
-        }
     }
 }

@@ -1,0 +1,135 @@
+//! The whole tree of a session: its end, its freezing, its signals. Stop, kill and suspend reach also those that
+//! called setsid(2): through the cgroup where there is one, else by sweeps over the holder's descendants.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use session_protocol::{Code, Error, Signal};
+use session_sys::tree;
+
+use crate::holder::Holder;
+use crate::supervision::Refusal;
+
+/// How long a frozen cgroup may take to say so (a process deep in the kernel freezes late).
+const FREEZING: Duration = Duration::from_secs(1);
+
+impl Holder {
+    pub(crate) fn living(&self) -> Vec<tree::Entry> {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let mut entries = tree::descendants(me).unwrap_or_default();
+        entries.retain(|entry| entry.state != 'Z');
+        entries
+    }
+
+    pub(crate) fn sweep(&mut self, signal: Signal) -> Result<usize, Error> {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let signalled = tree::signal(me, signal.number()).map_err(|error| {
+            Error::new(
+                Code::Io,
+                format!("cannot signal the session's processes: {error}"),
+            )
+        })?;
+        if !signalled.denied.is_empty() {
+            let pids: Vec<String> = signalled.denied.iter().map(ToString::to_string).collect();
+            self.note(format!("not ours to signal: PID {}", pids.join(", ")));
+        }
+        Ok(signalled.sent)
+    }
+
+    /// The stop signal to every process; SIGCONT, or the stopped ones would not see it; and a hang-up for
+    /// shells on a terminal, which ignore SIGTERM (`docs/adr/0006-stopping-shells.md`).
+    pub(crate) fn ask_to_end(&mut self) {
+        let signal = self.in_force.stop_signal;
+        let pty = self.in_force.pty;
+        let deaf: Vec<tree::Entry> = if pty && signal == Signal::TERM {
+            self.living()
+                .into_iter()
+                .filter(|entry| tree::ignores(entry.pid, signal.number()))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let _ = self.sweep(signal);
+        for entry in &deaf {
+            let _ = tree::signal_entry(entry, Signal::HUP.number());
+        }
+        let _ = self.sweep(Signal::CONT);
+    }
+
+    pub(crate) fn kill_all(&mut self) {
+        self.killing.get_or_insert_with(Instant::now);
+        if let Some(group) = &self.group {
+            let _ = group.kill();
+        }
+        let _ = self.sweep(Signal::KILL);
+    }
+
+    /// Sends `signal` to every process.
+    pub(crate) fn signal_all(&mut self, signal: Signal) -> Result<(), Error> {
+        let living = !self.childless;
+        if !living {
+            return Err(self.refuse(Refusal::NotRunning));
+        }
+        if let (Signal::KILL, Some(group)) = (signal, &self.group) {
+            let _ = group.kill();
+        }
+        self.sweep(signal).map(drop)
+    }
+
+    pub(crate) fn freeze(&mut self) {
+        let Some(group) = &self.group else {
+            let me = rustix::process::getpid().as_raw_nonzero().get();
+            if let Ok(stopped) = tree::stop(me)
+                && !stopped.denied.is_empty()
+            {
+                self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
+            }
+            return;
+        };
+        let deadline = Instant::now() + FREEZING;
+        let frozen = (|| {
+            let events = group.events()?;
+            group.freeze(true)?;
+            while !group.is_frozen()? {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                let timeout = rustix::event::Timespec {
+                    tv_sec: 0,
+                    tv_nsec: i64::from(left.subsec_nanos()),
+                };
+                let mut fds = [rustix::event::PollFd::new(
+                    &events,
+                    rustix::event::PollFlags::PRI,
+                )];
+                let _ = rustix::event::poll(&mut fds, Some(&timeout));
+            }
+            io::Result::Ok(true)
+        })();
+        if !matches!(frozen, Ok(true)) {
+            self.note("not every process is frozen yet".to_owned());
+        }
+    }
+
+    pub(crate) fn thaw(&mut self) {
+        match &self.group {
+            Some(group) => {
+                if let Err(error) = group.freeze(false) {
+                    self.note(format!("cannot thaw: {error}"));
+                }
+            }
+            None => {
+                let me = rustix::process::getpid().as_raw_nonzero().get();
+                let _ = tree::resume(me);
+            }
+        }
+    }
+
+    /// The processes are not in the group: it is of no use.
+    pub(crate) fn leave_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = group.remove();
+        }
+    }
+}
