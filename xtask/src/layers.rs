@@ -2,22 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::cargo::metadata;
+
 /// Checks the workspace at `root`.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(root)
-        .output()
-        .map_err(|why| format!("cannot run cargo metadata: {why}"))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let metadata = serde_json::from_slice(&output.stdout).map_err(|why| why.to_string())?;
+    let metadata = metadata(root, &["--no-deps"])?;
     let wrong = violations(&metadata);
     if wrong.is_empty() {
         Ok(())

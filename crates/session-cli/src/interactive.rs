@@ -17,9 +17,9 @@ use crate::failure::Failure;
 use crate::outlet;
 use crate::terminal::{self, RawMode};
 
-/// Keys taken at once.
 /// Bytes that the terminal has not taken, beyond which no more are read from the holder.
 const MOST_PENDING: usize = 256 << 10;
+/// Keys taken at once.
 const KEYS: usize = 16 << 10;
 
 /// How it ended.
@@ -237,7 +237,11 @@ impl<'a> Interactive<'a> {
     /// Takes what was typed; true to leave.
     fn keys(&mut self) -> Result<bool, Failure> {
         let mut buffer = [0; KEYS];
-        let read = match rustix::io::read(io::stdin(), &mut buffer) {
+        // Never more than was granted: the holder closes the connection on a client that sends more.
+        let most = self.input.map_or(KEYS, |(_, sent)| {
+            KEYS.min((INPUT_WINDOW - (sent - self.taken)) as usize)
+        });
+        let read = match rustix::io::read(io::stdin(), &mut buffer[..most]) {
             // The terminal hung up.
             Ok(0) | Err(Errno::IO) => return Ok(true),
             Ok(read) => read,

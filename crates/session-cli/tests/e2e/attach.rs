@@ -255,6 +255,29 @@ fn ten_megabytes_of_paste_arrive_byte_for_byte() {
     assert_eq!(sum, expected);
 }
 
+#[test]
+fn a_paste_that_the_process_does_not_read_yet_waits_for_it() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let _go = Fifo::new(session.path("go"));
+    let size = 150_000;
+    let script = format!(
+        "stty raw -echo; echo x > ready; read x < go; head -c {size} | wc -c > count; echo x > ready; exec cat"
+    );
+    session.ok(["create", "-n", "late", "--", "sh", "-c", &script]);
+    ready.line();
+    let mut terminal = session.attach("late");
+    terminal.raw_mode();
+    let paste = vec![b'x'; size];
+    let taken = terminal.offer(&paste);
+    assert!(taken < size, "something holds more than was granted");
+    std::fs::write(session.path("go"), "x\n").unwrap();
+    terminal.send_bytes(&paste[taken..]);
+    ready.line();
+    let count = std::fs::read_to_string(session.path("count")).unwrap();
+    assert_eq!(count.trim(), size.to_string());
+}
+
 fn tty_of(pid: i32) -> String {
     std::fs::read_link(format!("/proc/{pid}/fd/0"))
         .unwrap()

@@ -137,7 +137,7 @@ fn fifty_at_once_are_fifty_sessions() {
 fn the_command_gets_three_descriptors_and_the_caller_s_world() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
-    let script = "ls -l /proc/self/fd > fds; cat /proc/$$/status > status; ulimit -n > nofile; umask > mask; pwd > here; \
+    let script = "ls -l /proc/self/fd > fds; cat /proc/self/status > status; ulimit -n > nofile; umask > mask; pwd > here; \
                   env > environment; ps -o sid=,tpgid= -p $$ > ids; echo x > ready";
     let line = format!(
         "umask 0027; ulimit -n 333; trap '' HUP INT QUIT TERM PIPE CHLD USR1; exec 7</etc/passwd 8>&1; mkdir -p 'a b'; cd 'a b'; \

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use session_sys::spawn::{ChildStdio, Program, spawn};
 
 use super::{PATIENCE, dies, readable};
@@ -74,6 +75,28 @@ impl Terminal {
                 Err(error) => panic!("{error}"),
             }
         }
+    }
+
+    /// Types as much of `bytes` as is taken; how much that was.
+    pub(crate) fn offer(&mut self, bytes: &[u8]) -> usize {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match rustix::io::write(&self.master, &bytes[sent..]) {
+                Ok(more) => sent += more,
+                Err(rustix::io::Errno::AGAIN) => {
+                    let mut fds = [PollFd::new(&self.master, PollFlags::OUT)];
+                    let patience = Timespec {
+                        tv_sec: 1,
+                        tv_nsec: 0,
+                    };
+                    if poll(&mut fds, Some(&patience)).unwrap() == 0 {
+                        break;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
     }
 
     /// Takes what is there, or comes within `patience`; `false` if nothing does.

@@ -1,0 +1,95 @@
+//! `cargo xtask check`: the one gate. What CI runs, a person runs, and it stops at the first thing that is wrong.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::cargo::cargo;
+use crate::{layers, man};
+
+/// A part of the gate: its heading, and what it does to the workspace at this path.
+type Step = (&'static str, fn(&Path) -> Result<(), String>);
+
+const STEPS: &[Step] = &[
+    ("format", |root| run(root, &["fmt", "--all", "--check"])),
+    ("lints", |root| {
+        run(
+            root,
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    }),
+    ("layers", layers::check),
+    ("man pages", |root| man::check(&root.join("docs/man"))),
+    ("dependencies", dependencies),
+    ("documentation", documentation),
+    ("tests", |root| run(root, &["test", "--workspace"])),
+];
+
+/// Runs every step, in order, until one fails.
+pub(crate) fn check(root: &Path) -> Result<(), String> {
+    for (heading, step) in STEPS {
+        eprintln!("\n== {heading} ==");
+        step(root).map_err(|why| format!("check failed at {heading}: {why}"))?;
+    }
+    eprintln!("\n== all good ==");
+    Ok(())
+}
+
+/// `cargo ARGUMENTS`, its output shown.
+fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
+    finish(cargo(root).args(arguments))
+}
+
+fn documentation(root: &Path) -> Result<(), String> {
+    finish(
+        cargo(root)
+            .args(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// What `deny.toml` asks for. cargo-deny is the one tool beyond the toolchain, so it may be missing, but not in silence.
+fn dependencies(root: &Path) -> Result<(), String> {
+    let is_installed = cargo(root)
+        .args(["deny", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_installed {
+        eprintln!("SKIPPED: cargo deny is not installed");
+        return Ok(());
+    }
+    // One platform at a time: for more at once it downloads what only others need, which needs a network.
+    for platform in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] {
+        run(
+            root,
+            &[
+                "deny", "--target", platform, "check", "bans", "licenses", "sources",
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn finish(command: &mut Command) -> Result<(), String> {
+    let words: Vec<_> = command
+        .get_args()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let shown = format!("cargo {}", words.join(" "));
+    let status = command
+        .status()
+        .map_err(|why| format!("cannot run `{shown}`: {why}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{shown}`: {status}"))
+    }
+}
