@@ -74,7 +74,16 @@ pub(crate) fn stop_owned(owned: &mut Owned) -> Result<Option<String>, Failure> {
 
 /// Ends what a killed holder left; says so if it cannot be known that nothing is left.
 fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
-    let reclaimed = session_holder::reclaim(owned)?;
+    let reclaimed = match session_holder::reclaim(owned) {
+        Ok(reclaimed) => reclaimed,
+        // It cannot be told whether it lives: its pid namespace is another, or gone. That keeps a new one from
+        // being started, but nobody from giving this one up.
+        Err(error) => {
+            return Ok(Some(format!(
+                "what an earlier holder left is unknown: {error}"
+            )));
+        }
+    };
     Ok((!reclaimed.proven).then(|| {
         format!(
             "ended {} processes that an earlier holder of '{}' left; without a cgroup there may be others",

@@ -33,6 +33,9 @@ pub fn launch(owned: &Owned) -> Result<Connection, Error> {
         .stdin(theirs)
         .stdout(lock)
         .stderr(Stdio::inherit())
+        // What the caller runs in, if it runs in a session, is not what the new holder is.
+        .env_remove("SESSION_ID")
+        .env_remove("SESSION_NAME")
         .spawn()
         .map_err(Error::io("start the session's holder"))?;
     Ok(Connection::over(ours))

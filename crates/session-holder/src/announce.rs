@@ -62,8 +62,13 @@ impl Holder {
                 .clone()
                 .unwrap_or_else(|| self.refuse(Refusal::NotRunning)))
         } else {
-            let left = self.notes.last().cloned().unwrap_or_default();
-            Err(Error::new(Code::NotEmpty, left))
+            let living = self.living();
+            let left: Vec<String> = living
+                .iter()
+                .map(|entry| format!("{} ({})", entry.pid, entry.name))
+                .collect();
+            let why = format!("not ended, although killed: {}", left.join(", "));
+            Err(Error::new(Code::NotEmpty, why))
         };
         let (answered, waiting) = std::mem::take(&mut self.waiters)
             .into_iter()

@@ -25,6 +25,9 @@ impl Holder {
     /// Acts on one request.
     pub(crate) fn call(&mut self, number: u64, request: Request) {
         let Request { id, call } = request;
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.awaited = false;
+        }
         let done = || Ok(Value::Object(serde_json::Map::new()));
         let outcome = match call {
             Call::Status {} => self.status_value(),
@@ -83,6 +86,11 @@ impl Holder {
 
     /// A verb whose end is an event of the main process's life.
     fn verb(&mut self, number: u64, id: Option<Value>, event: Event, until: Until) {
+        let left = self.processes.get(&ProcessId::MAIN).and_then(Process::pid);
+        if let (State::Down(_), Event::Start, Some(pid)) = (self.supervision.state(), event, left) {
+            let why = format!("the main process that could not be ended still lives, PID {pid}");
+            return self.respond(number, id, Err(Error::new(Code::NotEmpty, why)));
+        }
         self.wait(number, id, until);
         if let Err(error) = self.apply(event)
             && let Some(waiter) = self.waiters.pop()
@@ -92,6 +100,12 @@ impl Holder {
     }
 
     fn set(&mut self, set: Set) -> Result<Value, Error> {
+        if set.changes.len() > 1 && set.changes.iter().any(|(key, _)| key == "name") {
+            return Err(Error::new(
+                Code::Usage,
+                "a name is changed by itself: all or nothing",
+            ));
+        }
         let mut name = None;
         self.rewrite(|record| {
             for (key, value) in &set.changes {
@@ -121,6 +135,14 @@ impl Holder {
             let name = String::from_utf8_lossy(&name.0).parse::<session_store::Name>();
             let name = name.map_err(|error| Error::new(Code::BadName, error.to_string()))?;
             self.owned.rename(name).map_err(Error::from)?;
+        }
+        let limit = self.owned.record().spec.log_limit;
+        for output in self
+            .processes
+            .values_mut()
+            .flat_map(|process| &mut process.outputs)
+        {
+            output.set_limit(limit);
         }
         self.publish();
         self.status_value()
@@ -154,7 +176,9 @@ impl Holder {
         };
         let window = attach.window.clamp(1, LARGEST_WINDOW);
         for output in &mut process.outputs {
-            let (start, head) = (output.start(), output.served());
+            let head = output.served();
+            // What orphans of the process wrote behind its end is in the log, but not of this stream.
+            let start = output.start().min(head);
             let from = match attach.from {
                 From::Live => head,
                 From::Start => start,
@@ -366,6 +390,12 @@ impl Holder {
                 paths: (executable, directory),
             },
         );
+        if let Err(error) = self.run_process(process_id, started, ends) {
+            self.drop_streams(process_id);
+            self.processes.remove(&process_id);
+            let why = format!("cannot watch the new process: {error}");
+            return Err(Error::new(Code::Limit, why));
+        }
         self.wait(
             number,
             id,
@@ -374,13 +404,7 @@ impl Holder {
                 window: spawn.window,
             },
         );
-        self.run_process(process_id, started, ends)
-            .map_err(|error| {
-                Error::new(
-                    Code::Limit,
-                    format!("cannot watch the new process: {error}"),
-                )
-            })
+        Ok(())
     }
 
     /// Whether a spawned process executed its command is known: attach the caller and answer it.

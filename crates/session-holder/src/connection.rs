@@ -31,6 +31,10 @@ pub(crate) struct Connection {
     sent: usize,
     /// It has shown that it speaks the protocol.
     pub(crate) introduced: bool,
+    /// It started this holder and has not asked yet how that went.
+    pub(crate) awaited: bool,
+    /// It sends no more, but still waits for an answer.
+    pub(crate) half_closed: bool,
     pub(crate) since: Instant,
     pub(crate) subscribed: bool,
     pub(crate) attachments: Vec<Attachment>,
@@ -111,8 +115,9 @@ impl Attachment {
         if self.next >= self.mark.1 {
             self.mark = (now, head);
         }
-        let late = now.duration_since(self.mark.0) > BEHIND && head - self.next > BEHIND_BYTES;
-        (self.interactive && late).then(|| head - RESYNC)
+        let late = now.duration_since(self.mark.0) > BEHIND
+            && head.saturating_sub(self.next) > BEHIND_BYTES;
+        (self.interactive && late).then(|| head.saturating_sub(RESYNC))
     }
 }
 
@@ -124,6 +129,8 @@ impl Connection {
             pending: Vec::new(),
             sent: 0,
             introduced: false,
+            awaited: false,
+            half_closed: false,
             since: Instant::now(),
             subscribed: false,
             attachments: Vec::new(),

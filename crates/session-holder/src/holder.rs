@@ -229,7 +229,7 @@ impl Holder {
             Token::Signals => self.take_signals(),
             Token::Listener => self.accept(),
             Token::Connection(number) => self.serve(number, flags),
-            Token::Source(number) => self.take_output(number),
+            Token::Source(number) => drop(self.take_output(number)),
             Token::Input(process) => self.give_input(process),
             Token::Report(process) => self.take_report(process),
         }
@@ -290,7 +290,10 @@ impl Holder {
             return false;
         }
         let waiting = self.connections.values().any(|connection| {
-            !connection.introduced || !connection.is_flushed() || !connection.attachments.is_empty()
+            !connection.introduced
+                || connection.awaited
+                || !connection.is_flushed()
+                || !connection.attachments.is_empty()
         });
         if waiting && self.timers.patience.is_none() {
             self.timers.patience = Some(Instant::now() + PATIENCE);

@@ -70,6 +70,11 @@ impl Output {
         self.ended.unwrap_or(self.head())
     }
 
+    /// Another cap for the log.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.log.set_limit(limit);
+    }
+
     /// Bytes that the disk did not take, in all.
     pub(crate) fn lost(&self) -> u64 {
         self.log.lost()

@@ -177,6 +177,21 @@ pub(crate) fn start(
     Ok((started, in_cgroup))
 }
 
+/// Ends a process that was started but cannot be kept, and waits until it is dead: nothing may be started while
+/// it lives.
+pub(crate) fn abort(pidfd: &OwnedFd) {
+    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+    let patience = rustix::event::Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+    let mut fds = [rustix::event::PollFd::new(
+        pidfd,
+        rustix::event::PollFlags::IN,
+    )];
+    let _ = rustix::event::poll(&mut fds, Some(&patience));
+}
+
 /// Why a process that was started did not execute its command; `None` if it did, `Err` if it is not known yet.
 pub(crate) fn report(
     report: &OwnedFd,

@@ -11,17 +11,49 @@ use crate::output::Source as Read;
 use crate::token::Token;
 
 /// A client that must not lose a byte makes the process wait when it is further behind than this …
-const PAUSE: u64 = 1 << 20;
+/// Behind what the ring keeps it would lose some: the log may be short, or on a full disk.
+const PAUSE: u64 = 128 << 10;
 /// … until it is no further than this.
-const RESUME: u64 = 256 << 10;
+const RESUME: u64 = 64 << 10;
 
 impl Holder {
-    /// Output of a process is there.
-    pub(crate) fn take_output(&mut self, number: u64) {
-        if self.pull(number) == Some(Read::Closed)
-            && let Some(source) = self.sources.remove(&number)
-        {
-            let _ = epoll::delete(&self.epoll, &source.fd);
+    /// Output of a process is there; true if there may be more at once.
+    pub(crate) fn take_output(&mut self, number: u64) -> bool {
+        match self.pull(number) {
+            Some(Read::More) => true,
+            Some(Read::Drained) => false,
+            // At its end, or of a stream that is no more: either way nobody reads it again.
+            Some(Read::Closed) | None => {
+                if let Some(source) = self.sources.remove(&number) {
+                    let _ = epoll::delete(&self.epoll, &source.fd);
+                }
+                false
+            }
+        }
+    }
+
+    /// The streams of `id` are replaced by others: what fed them and who watched them is let go.
+    pub(crate) fn drop_streams(&mut self, id: ProcessId) {
+        self.sources.retain(|_, source| {
+            let keep = source.stream.process() != id;
+            if !keep {
+                let _ = epoll::delete(&self.epoll, &source.fd);
+            }
+            keep
+        });
+        let numbers: Vec<u64> = self.connections.keys().copied().collect();
+        for number in numbers {
+            let Some(connection) = self.connections.get_mut(&number) else {
+                continue;
+            };
+            let before = connection.attachments.len();
+            connection
+                .attachments
+                .retain(|it| it.stream.process() != id);
+            if connection.attachments.len() < before {
+                connection.inputs.retain(|it| it.process != id);
+                self.tell(number, &Notice::Detached { process: id });
+            }
         }
     }
 
@@ -73,19 +105,28 @@ impl Holder {
     /// Sends a client what it is owed and its socket takes.
     pub(crate) fn pump_client(&mut self, number: u64) {
         let outcome = self.try_pump(number);
+        let awaited = self.is_awaited(number);
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
         match outcome {
             Err(_) => return self.disconnect(number),
             Ok(true) if connection.closing => return self.disconnect(number),
+            Ok(true) if connection.half_closed && !awaited => {
+                return self.disconnect(number);
+            }
             Ok(_) if connection.is_clogged() => return self.disconnect(number),
             Ok(ready) if ready == connection.wants_write => {
                 connection.wants_write = !ready;
-                let flags = if ready {
-                    EventFlags::IN
+                let hears = if connection.half_closed {
+                    EventFlags::empty()
                 } else {
-                    EventFlags::IN | EventFlags::OUT
+                    EventFlags::IN
+                };
+                let flags = if ready {
+                    hears
+                } else {
+                    hears | EventFlags::OUT
                 };
                 let data = epoll::EventData::new_u64(Token::Connection(number).pack());
                 if epoll::modify(&self.epoll, &connection.socket, data, flags).is_err() {
@@ -199,7 +240,7 @@ impl Holder {
         }
     }
 
-    fn lossless_lag(&self, stream: session_protocol::StreamId) -> u64 {
+    pub(crate) fn lossless_lag(&self, stream: session_protocol::StreamId) -> u64 {
         let head = self
             .processes
             .get(&stream.process())
@@ -220,8 +261,8 @@ impl Holder {
     }
 
     /// Spawned processes that ended and that nobody watches any more are kept to a number.
-    fn forget_ended(&mut self) {
-        const REMEMBERED: usize = 32;
+    pub(crate) fn forget_ended(&mut self) {
+        const REMEMBERED: usize = 4;
         let watched = |id: ProcessId| {
             self.connections
                 .values()

@@ -65,7 +65,14 @@ impl Holder {
 
     /// A client can be read from, or written to.
     pub(crate) fn serve(&mut self, number: u64, flags: EventFlags) {
-        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+        let half_closed = self
+            .connections
+            .get(&number)
+            .is_some_and(|it| it.half_closed);
+        if half_closed && flags.intersects(EventFlags::HUP | EventFlags::ERR) {
+            return self.disconnect(number);
+        }
+        if !half_closed && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             self.listen_to(number);
         }
         self.pump_client(number);
@@ -74,13 +81,13 @@ impl Holder {
     fn listen_to(&mut self, number: u64) {
         let mut taken = 0;
         while taken < TURN {
-            let Some(connection) = self
-                .connections
-                .get_mut(&number)
-                .filter(|connection| !connection.closing)
-            else {
+            let Some(connection) = self.connections.get_mut(&number) else {
                 return;
             };
+            if connection.closing {
+                // It goes on sending instead of reading why it is closed: it would wake us for ever.
+                return self.disconnect(number);
+            }
             let Connection {
                 socket, decoder, ..
             } = connection;
@@ -89,7 +96,7 @@ impl Holder {
             let read = rustix::io::read(&*socket, space);
             decoder.filled(PIECE, *read.as_ref().unwrap_or(&0));
             let more = match read {
-                Ok(0) => return self.disconnect(number),
+                Ok(0) => return self.half_close(number),
                 Ok(read) => {
                     taken += read;
                     // Less than there was room for: that was all, and saying so takes no second read.
@@ -105,6 +112,38 @@ impl Holder {
                 return;
             }
         }
+    }
+
+    /// The client sends no more. It still gets the answers it waits for: `echo '{…}' | socat` closes at once.
+    fn half_close(&mut self, number: u64) {
+        if !self.is_awaited(number) {
+            return self.disconnect(number);
+        }
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.half_closed = true;
+            let data = epoll::EventData::new_u64(Token::Connection(number).pack());
+            let flags = if connection.wants_write {
+                EventFlags::OUT
+            } else {
+                EventFlags::empty()
+            };
+            let _ = epoll::modify(&self.epoll, &connection.socket, data, flags);
+        }
+    }
+
+    /// The client waits for an answer.
+    pub(crate) fn is_awaited(&self, number: u64) -> bool {
+        let writes = |connection: &Connection| {
+            connection
+                .inputs
+                .iter()
+                .any(|input| !input.waiting.is_empty())
+                || !connection.is_flushed()
+        };
+        self.waiters
+            .iter()
+            .any(|waiter| waiter.connection == number)
+            || self.connections.get(&number).is_some_and(writes)
     }
 
     /// Acts on everything that has come from a client.
@@ -186,7 +225,10 @@ impl Holder {
             .connections
             .iter()
             .filter(|(_, connection)| {
-                over || (!connection.introduced && now >= connection.since + PATIENCE)
+                // Neither who started us and has yet to ask, nor who must not lose a byte is hurried.
+                let patient =
+                    connection.awaited || connection.attachments.iter().any(|it| it.lossless);
+                (over && !patient) || (!connection.introduced && now >= connection.since + PATIENCE)
             })
             .map(|(number, _)| *number)
             .collect();

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::epoll::{self, EventFlags};
-use session_protocol::{Desired, Signal};
+use session_protocol::{ProcessId, Signal};
 use session_store::Owned;
 use session_sys::event::SignalFd;
 use session_sys::process;
@@ -71,7 +71,8 @@ fn detach() -> io::Result<()> {
     // A caller that ignores SIGCHLD (nohup, cron) would have the kernel reap our children unseen (wait(2)).
     session_sys::event::default(Signal::CHLD.number())?;
     for signal in [
-        "HUP", "INT", "QUIT", "PIPE", "ALRM", "USR1", "USR2", "TSTP", "TTIN", "TTOU",
+        "HUP", "INT", "QUIT", "PIPE", "ALRM", "USR1", "USR2", "TSTP", "TTIN", "TTOU", "XFSZ",
+        "XCPU",
     ] {
         if let Ok(signal) = signal.parse::<Signal>() {
             session_sys::event::ignore(signal.number())?;
@@ -109,6 +110,11 @@ impl Holder {
         self.watch(&self.listener, Token::Listener, EventFlags::IN)?;
         crate::output::nonblocking(&client)?;
         self.connect(client);
+        // Whoever started us asks how it went, however long its own work takes it until then.
+        for starter in self.connections.values_mut() {
+            starter.introduced = true;
+            starter.awaited = true;
+        }
         self.publish();
         // What starting took is given back once all is quiet.
         self.not_quiet();
@@ -120,9 +126,11 @@ impl Holder {
         if let Some(group) = &self.group {
             let _ = group.remove();
         }
-        debug_assert!(
-            self.owned.record().desired == Desired::Down
-                || self.processes.values().all(|it| it.run.is_none())
-        );
+        // ECHILD proved it: there is nothing that a later start would have to end first.
+        let _ = self.owned.forget_identity();
+        for id in self.processes.keys().filter(|id| **id != ProcessId::MAIN) {
+            let directory = crate::process::directory(*id);
+            let _ = session_store::log::remove(self.owned.session().directory_fd(), &directory);
+        }
     }
 }

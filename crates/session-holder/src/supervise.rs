@@ -12,7 +12,6 @@ use session_sys::process::Reaped;
 
 use crate::budget::Limits;
 use crate::holder::{Holder, Source, Until};
-use crate::output::Source as Read;
 use crate::process::{self, Process, Run};
 use crate::program::{self, Launch};
 use crate::supervision::{Action, Event, Policy, Refusal, Rest, Rules, State, Supervision};
@@ -35,7 +34,8 @@ pub(crate) fn rest(record: &Record) -> Rest {
 
 impl Holder {
     pub(crate) fn rules(&self) -> Rules {
-        let spec = &self.in_force;
+        // These apply at once when they are set; what the process was started with does not.
+        let spec = &self.owned.record().spec;
         Rules {
             policy: match spec.restart {
                 Restart::Always => Policy::Always,
@@ -62,7 +62,9 @@ impl Holder {
         for (index, action) in actions.into_iter().enumerate() {
             let done = self.act(action);
             match (action, done) {
-                (Action::Desire(_), Err(error)) if index == 0 && event.is_verb() => {
+                (Action::Desire(_) | Action::Freeze, Err(error))
+                    if index == 0 && event.is_verb() =>
+                {
                     self.supervision = before;
                     return Err(error);
                 }
@@ -74,7 +76,8 @@ impl Holder {
             self.answer(Until::Down, event == Event::Stuck);
         }
         self.settle();
-        if event.is_verb() && matches!(self.supervision.state(), State::Ending { .. }) {
+        let asked = event.is_verb() || event == Event::Shutdown;
+        if asked && matches!(self.supervision.state(), State::Ending { .. }) {
             // Perhaps nothing is left already: then no signal would come to say so.
             self.childless = false;
             self.reap();
@@ -102,13 +105,14 @@ impl Holder {
             Action::Spawn => self.spawn_main(),
             Action::Signal => self.ask_to_end(),
             Action::Kill => self.kill_all(),
-            Action::Freeze => self.freeze(),
+            Action::Freeze => return self.freeze(),
             Action::Thaw => self.thaw(),
             Action::Arm(delay) => {
                 self.timers.supervision = Some(Instant::now() + delay);
                 let retry = self.supervision.state() == State::Backoff;
-                self.facts.retry_boottime_ms =
-                    retry.then(|| session_sys::process::boottime_ms() + delay.as_millis() as u64);
+                self.facts.retry_boottime_ms = retry.then(|| {
+                    session_sys::process::boottime_ms().saturating_add(delay.as_millis() as u64)
+                });
             }
             Action::Disarm => {
                 self.timers.supervision = None;
@@ -206,6 +210,23 @@ impl Holder {
         if !in_cgroup {
             self.leave_group();
         }
+        // Its log is opened while it already executes. What fails from here on must not leave it behind.
+        let pidfd = started.pidfd.try_clone();
+        let connected = self.connect_main(stdio, size, started, ends);
+        if let (Err(_), Ok(pidfd)) = (&connected, pidfd) {
+            process::abort(&pidfd);
+        }
+        connected
+    }
+
+    /// Gives the started main process its streams: those that it had, or new ones.
+    fn connect_main(
+        &mut self,
+        stdio: Stdio,
+        size: Size,
+        started: session_sys::spawn::Started,
+        ends: process::Ends,
+    ) -> Result<(), Error> {
         let command = self.in_force.command.clone();
         let paths = (
             self.in_force.executable.as_os_str().to_owned().into(),
@@ -222,25 +243,29 @@ impl Holder {
             .filter(|main| main.outputs.len() == wanted);
         let mut main = match kept {
             Some(main) => main,
-            None => Process {
-                id: ProcessId::MAIN,
-                command: Vec::new(),
-                run: None,
-                exit: None,
-                outputs: process::outputs(
-                    self.owned.session().directory_fd(),
-                    ProcessId::MAIN,
-                    stdio,
-                    log_limit,
-                )?,
-                size,
-                paths: Default::default(),
-            },
+            None => {
+                self.drop_streams(ProcessId::MAIN);
+                Process {
+                    id: ProcessId::MAIN,
+                    command: Vec::new(),
+                    run: None,
+                    exit: None,
+                    outputs: process::outputs(
+                        self.owned.session().directory_fd(),
+                        ProcessId::MAIN,
+                        stdio,
+                        log_limit,
+                    )?,
+                    size,
+                    paths: Default::default(),
+                }
+            }
         };
         main.command = command;
         main.paths = paths;
         for output in &mut main.outputs {
             output.ended = None;
+            output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());
         self.facts.started_boottime_ms = Some(session_sys::process::boottime_ms());
@@ -254,8 +279,19 @@ impl Holder {
             })
     }
 
-    /// Connects a started process to the loop.
+    /// Connects a started process to the loop; if that fails, the process is ended.
     pub(crate) fn run_process(
+        &mut self,
+        id: ProcessId,
+        started: session_sys::spawn::Started,
+        ends: process::Ends,
+    ) -> io::Result<()> {
+        let pidfd = started.pidfd.try_clone()?;
+        self.try_run_process(id, started, ends)
+            .inspect_err(|_| process::abort(&pidfd))
+    }
+
+    fn try_run_process(
         &mut self,
         id: ProcessId,
         started: session_sys::spawn::Started,
@@ -378,7 +414,8 @@ impl Holder {
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
-        let Some(run) = process.run.as_ref() else {
+        // A start that failed may have been followed by another at once: that is not the one that ended.
+        let Some(run) = process.run.as_ref().filter(|run| run.pid == pid) else {
             return;
         };
         let lived = run.since.elapsed();
@@ -394,6 +431,7 @@ impl Holder {
             });
         } else {
             self.end_outputs(id);
+            self.forget_ended();
         }
     }
 
@@ -408,7 +446,7 @@ impl Holder {
             .collect();
         for number in numbers {
             for _ in 0..LAST_WORDS {
-                if self.pull(number) != Some(Read::More) {
+                if !self.take_output(number) {
                     break;
                 }
             }

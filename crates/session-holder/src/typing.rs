@@ -121,11 +121,15 @@ impl Holder {
         let Some(input) = connection.input(process) else {
             return;
         };
+        if input.queue.len() > INPUT_WINDOW as usize {
+            let why = "the process has not taken what was sent before";
+            return connection.respond(id, Err(Error::new(Code::Limit, why)));
+        }
         input.received += data.len() as u64;
         input.queue.extend(data);
-        input
-            .waiting
-            .push_back((input.received, id.unwrap_or(Value::Null)));
+        if let Some(id) = id {
+            input.waiting.push_back((input.received, id));
+        }
         self.give_input(process);
     }
 

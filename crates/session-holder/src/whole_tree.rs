@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use session_protocol::{Code, Error, Signal};
+use session_sys::cgroup::Group;
 use session_sys::tree;
 
 use crate::holder::Holder;
@@ -76,39 +77,26 @@ impl Holder {
         self.sweep(signal).map(drop)
     }
 
-    pub(crate) fn freeze(&mut self) {
-        let Some(group) = &self.group else {
-            let me = rustix::process::getpid().as_raw_nonzero().get();
-            if let Ok(stopped) = tree::stop(me)
-                && !stopped.denied.is_empty()
-            {
-                self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
+    /// Freezes every process, or none.
+    pub(crate) fn freeze(&mut self) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::new(Code::Io, format!("cannot suspend: {error}"));
+        let frozen = match &self.group {
+            Some(group) => freeze_group(group).map(|()| Vec::new()),
+            None => {
+                let me = rustix::process::getpid().as_raw_nonzero().get();
+                tree::stop(me).map(|stopped| stopped.denied)
             }
-            return;
         };
-        let deadline = Instant::now() + FREEZING;
-        let frozen = (|| {
-            let events = group.events()?;
-            group.freeze(true)?;
-            while !group.is_frozen()? {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Ok(false);
-                }
-                let timeout = rustix::event::Timespec {
-                    tv_sec: 0,
-                    tv_nsec: i64::from(left.subsec_nanos()),
-                };
-                let mut fds = [rustix::event::PollFd::new(
-                    &events,
-                    rustix::event::PollFlags::PRI,
-                )];
-                let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        match frozen {
+            Ok(denied) if denied.is_empty() => Ok(()),
+            Ok(denied) => {
+                self.note(format!("not ours to suspend: PID {denied:?}"));
+                Ok(())
             }
-            io::Result::Ok(true)
-        })();
-        if !matches!(frozen, Ok(true)) {
-            self.note("not every process is frozen yet".to_owned());
+            Err(error) => {
+                self.thaw();
+                Err(failed(error))
+            }
         }
     }
 
@@ -132,4 +120,29 @@ impl Holder {
             let _ = group.remove();
         }
     }
+}
+
+/// Freezes a group and waits until every process in it stands still.
+fn freeze_group(group: &Group) -> io::Result<()> {
+    let deadline = Instant::now() + FREEZING;
+    let events = group.events()?;
+    group.freeze(true)?;
+    while !group.is_frozen()? {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::other(
+                "a process deep in the kernel does not freeze",
+            ));
+        }
+        let timeout = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        let mut fds = [rustix::event::PollFd::new(
+            &events,
+            rustix::event::PollFlags::PRI,
+        )];
+        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+    }
+    Ok(())
 }

@@ -177,6 +177,14 @@ impl Owned {
         self.session.read_identity()
     }
 
+    /// Nothing of the recorded main process is left, nor of its tree.
+    pub fn forget_identity(&self) -> Result<()> {
+        match rustix::fs::unlinkat(self.session.directory_fd(), "main", AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::io("delete", self.session.path().join("main"), errno)),
+        }
+    }
+
     /// Writes what a process (`main`, `p3`) says on one of its streams; at most `limit` bytes are kept.
     pub fn log(&self, process: &str, channel: Channel, limit: u64) -> Result<LogWriter> {
         LogWriter::open(self.session.directory_fd(), process, channel, limit)
