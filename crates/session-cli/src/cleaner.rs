@@ -9,6 +9,8 @@ const LONGEST: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Cleaner {
     strip: StripBytes,
+    /// The beginning of a character whose rest has not come.
+    partial: Vec<u8>,
     line: Vec<u8>,
     /// Where in the output the line begins.
     start: u64,
@@ -45,11 +47,18 @@ impl Cleaner {
                 (self.begun, self.start) = (true, offset + at as u64);
             }
             let (strip, line, returned) = (&mut self.strip, &mut self.line, &mut self.returned);
-            for piece in strip.strip_next(text).filter(|piece| !piece.is_empty()) {
+            // What is no character shows as one that says so, and begins nothing: no byte of it can hide another.
+            let text_now = decode(&mut self.partial, text, control.is_some());
+            for piece in strip
+                .strip_next(text_now.as_bytes())
+                .filter(|piece| !piece.is_empty())
+            {
                 if std::mem::take(returned) {
                     line.clear();
                 }
-                line.extend_from_slice(piece);
+                let piece = String::from_utf8_lossy(piece);
+                let shown = piece.chars().filter(|c| *c == '\t' || !c.is_control());
+                line.extend(shown.collect::<String>().into_bytes());
             }
             at += text.len();
             match control.map(|index| rest[index]) {
@@ -79,6 +88,7 @@ impl Cleaner {
         mut each: impl FnMut(Line<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.strip = StripBytes::new();
+        self.partial.clear();
         if self.line.is_empty() {
             (self.begun, self.returned) = (false, false);
             return Ok(());
@@ -106,6 +116,30 @@ impl Cleaner {
     }
 }
 
+/// Bytes as text, with U+FFFD for what is none. A character that is cut at the end waits in `partial`, unless the
+/// text `ends` here.
+fn decode(partial: &mut Vec<u8>, bytes: &[u8], ends: bool) -> String {
+    partial.extend_from_slice(bytes);
+    let mut text = String::with_capacity(partial.len());
+    let mut rest = 0;
+    for chunk in partial.utf8_chunks() {
+        text.push_str(chunk.valid());
+        rest += chunk.valid().len() + chunk.invalid().len();
+        if chunk.invalid().is_empty() {
+            continue;
+        }
+        let cut = rest == partial.len()
+            && std::str::from_utf8(chunk.invalid()).is_err_and(|why| why.error_len().is_none());
+        if cut && !ends {
+            rest -= chunk.invalid().len();
+            break;
+        }
+        text.push('\u{fffd}');
+    }
+    partial.drain(..rest);
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -127,6 +161,28 @@ mod tests {
         }
         let Ok(()) = cleaner.cut(&mut keep);
         seen
+    }
+
+    #[test]
+    fn no_byte_hides_another_and_none_is_dropped() {
+        for (output, text) in [
+            (&b"a\xe9\x1b[31mred\x07\n"[..], "a\u{fffd}red"),
+            (b"\xc2\x9b32m\xe0\xa0\x1b]0;T\x07x\n", "32m\u{fffd}x"),
+            (b"d\xff]\x80\n", "d\u{fffd}]\u{fffd}"),
+            ("\u{4e16}\n".as_bytes(), "\u{4e16}"),
+        ] {
+            for cut in 1..=output.len() {
+                let (mut cleaner, mut lines) = (Cleaner::default(), Vec::new());
+                for piece in output.chunks(cut) {
+                    let each = |line: Line<'_>| {
+                        lines.push(String::from_utf8(line.text.to_vec()).unwrap());
+                        Ok::<_, ()>(())
+                    };
+                    cleaner.feed(0, piece, each).unwrap();
+                }
+                assert_eq!(lines, [text], "cut every {cut}");
+            }
+        }
     }
 
     #[test]

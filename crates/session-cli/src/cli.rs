@@ -50,6 +50,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     report_panics();
+    // A file size limit (`ulimit -f`) is to be an error with a reason, not a death.
+    let _ = session_sys::event::ignore(25);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     crate::candidates::complete();
     let json = arguments

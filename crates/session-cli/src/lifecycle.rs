@@ -105,6 +105,9 @@ pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, F
         }
     }
     match session_client::reach(session)? {
+        Reached::Owned(owned) if !force && owned.status().unwatched => {
+            Err(refusal(&owned.status()))
+        }
         Reached::Owned(owned) => remove_owned(owned),
         // Someone started it meanwhile.
         Reached::Holder(mut connection) => Err(refusal(&connection.call(Call::Status {})?)),

@@ -23,6 +23,10 @@ impl Holder {
         record.last.restarts = self.supervision.restarts();
         record.last.started_at = self.facts.started_at.or(record.last.started_at);
         record.last.notes = self.notes.clone();
+        if let (Some(_), Some(before)) = (&self.start_error, self.before_start.take()) {
+            // A verb that failed has not happened.
+            record.last = before;
+        }
         if let Err(error) = self.owned.write_record(record) {
             self.note(format!("the end is not on record: {error}"));
         }
@@ -42,7 +46,10 @@ impl Holder {
     /// Brings everything that shows the state up to date, and answers who waited for it.
     pub(crate) fn settle(&mut self) {
         match self.supervision.state() {
-            State::Running | State::Suspended => self.answer(Until::Up, false),
+            State::Running | State::Suspended => {
+                self.before_start = None;
+                self.answer(Until::Up, false);
+            }
             State::Down(_) => {
                 self.answer(Until::Up, true);
                 self.answer(Until::Down, false);

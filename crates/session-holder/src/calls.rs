@@ -38,7 +38,10 @@ impl Holder {
             },
             Call::Start {} => return self.verb(number, id, Event::Start, Until::Up),
             Call::Stop {} => return self.verb(number, id, Event::Stop, Until::Down),
-            Call::Restart {} => return self.verb(number, id, Event::Restart, Until::Up),
+            Call::Restart {} => match self.startable() {
+                Ok(()) => return self.verb(number, id, Event::Restart, Until::Up),
+                Err(error) => Err(error),
+            },
             Call::Suspend {} => self
                 .apply(Event::Suspend)
                 .and_then(|()| self.status_value()),
@@ -70,6 +73,20 @@ impl Holder {
             Call::Read(read) => self.read(&read),
         };
         self.respond(number, id, outcome);
+    }
+
+    /// Nothing is stopped for the sake of what cannot be started again.
+    fn startable(&self) -> Result<(), Error> {
+        let spec = &self.owned.record().spec;
+        let directory = spec.directory.as_os_str();
+        if !std::fs::metadata(directory).is_ok_and(|found| found.is_dir()) {
+            let shown = spec.directory.escaped();
+            return Err(Error::new(
+                Code::BadDirectory,
+                format!("cannot enter the directory '{shown}'"),
+            ));
+        }
+        program::resolve(spec.executable.as_os_str(), None, std::path::Path::new("/")).map(drop)
     }
 
     fn status_value(&self) -> Result<Value, Error> {
@@ -367,6 +384,7 @@ impl Holder {
             env: &env,
             directory: &directory,
             umask: self.umask,
+            inherited: &self.limits,
             limits: &spec.limits,
         };
         // Spawned processes are not restarted, so nothing could double them: their identity is not recorded.

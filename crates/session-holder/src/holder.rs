@@ -15,6 +15,7 @@ use session_protocol::{Error, ProcessId, StreamId};
 use session_store::{Owned, Spec};
 use session_sys::cgroup::Group;
 use session_sys::event::SignalFd;
+use session_sys::spawn::Limit;
 
 use crate::connection::Connection;
 use crate::process::Process;
@@ -41,6 +42,8 @@ pub(crate) struct Holder {
     pub(crate) group: Option<Group>,
     /// The caller's umask, for the processes; our own lets nobody else in.
     pub(crate) umask: u32,
+    /// The caller's limits, for the processes.
+    pub(crate) limits: Vec<Limit>,
     pub(crate) supervision: Supervision,
     /// The attributes that the running main process was started with.
     pub(crate) in_force: Spec,
@@ -52,6 +55,8 @@ pub(crate) struct Holder {
     pub(crate) waiters: Vec<Waiter>,
     /// Why the main process could not be started last.
     pub(crate) start_error: Option<Error>,
+    /// What became of the session last, until the start that a verb asked for has succeeded.
+    pub(crate) before_start: Option<session_store::Last>,
     pub(crate) timers: Timers,
     /// Since when processes are being killed.
     pub(crate) killing: Option<Instant>,
@@ -148,6 +153,7 @@ impl Holder {
             owned: parts.owned,
             group: None,
             umask: parts.umask,
+            limits: parts.limits,
             supervision: Supervision::new(rest),
             in_force,
             processes: BTreeMap::new(),
@@ -157,6 +163,7 @@ impl Holder {
             next_process: 0,
             waiters: Vec::new(),
             start_error: None,
+            before_start: None,
             timers: Timers::default(),
             killing: None,
             notes: Vec::new(),
@@ -309,4 +316,5 @@ pub(crate) struct Parts {
     pub(crate) listener: OwnedFd,
     pub(crate) owned: Owned,
     pub(crate) umask: u32,
+    pub(crate) limits: Vec<Limit>,
 }

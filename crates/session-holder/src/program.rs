@@ -100,6 +100,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) env: &'a BTreeMap<OsString, OsString>,
     pub(crate) directory: &'a Path,
     pub(crate) umask: u32,
+    /// The caller's own.
+    pub(crate) inherited: &'a [Limit],
     pub(crate) limits: &'a BTreeMap<String, String>,
 }
 
@@ -128,10 +130,16 @@ impl Launch<'_> {
             directory: string(self.directory.as_os_str().as_bytes())?,
             stdio,
             umask: self.umask,
+            // The session's come second and prevail.
             limits: self
-                .limits
+                .inherited
                 .iter()
-                .filter_map(|(key, value)| rlimit(key, value))
+                .copied()
+                .chain(
+                    self.limits
+                        .iter()
+                        .filter_map(|(key, value)| rlimit(key, value)),
+                )
                 .collect(),
         })
     }

@@ -66,6 +66,7 @@ impl Holder {
                 Vec::new()
             },
             unenforced: self.facts.unenforced.clone(),
+            unwatched: false,
             notes,
         }
     }

@@ -11,6 +11,7 @@ use session_protocol::{ProcessId, Signal};
 use session_store::Owned;
 use session_sys::event::SignalFd;
 use session_sys::process;
+use session_sys::spawn::Limit;
 
 use crate::Error;
 use crate::holder::{Holder, Parts};
@@ -25,6 +26,7 @@ pub(crate) fn hold() -> Result<(), Error> {
     let directory = directory_of(&lock).map_err(step("open the session's directory"))?;
     detach().map_err(step("detach from the caller"))?;
     let umask = process::set_umask(0o077);
+    let limits = lift_limits();
     let signals = SignalFd::new(&[Signal::CHLD.number(), Signal::TERM.number()])
         .map_err(step("watch signals"))?;
 
@@ -43,6 +45,7 @@ pub(crate) fn hold() -> Result<(), Error> {
         listener,
         owned,
         umask,
+        limits,
     });
     holder
         .begin(client)
@@ -79,6 +82,42 @@ fn detach() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The caller's limits are for its command: a holder that runs into them would take its session along. It goes to
+/// what is allowed, and gives the processes what the caller had.
+fn lift_limits() -> Vec<Limit> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let lifted = [
+        (Resource::Cpu, 0),
+        (Resource::Fsize, 1),
+        (Resource::Data, 2),
+        (Resource::Nofile, 7),
+        (Resource::As, 9),
+    ];
+    let lift = |(resource, number): (Resource, i32)| {
+        let Rlimit { current, maximum } = getrlimit(resource);
+        let free = Rlimit {
+            current: None,
+            maximum: None,
+        };
+        let most = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        let nofile = resource == Resource::Nofile;
+        // Only root can go beyond; and nobody for open files, where there is a limit of the system's.
+        if nofile || setrlimit(resource, free).is_err() {
+            setrlimit(resource, most).ok()?;
+        }
+        let (soft, hard) = (current.unwrap_or(u64::MAX), maximum.unwrap_or(u64::MAX));
+        Some(Limit {
+            resource: number,
+            soft,
+            hard,
+        })
+    };
+    lifted.into_iter().filter_map(lift).collect()
 }
 
 /// Sends standard error to the file that `SESSION_LOG` names, if it names one that can be written.

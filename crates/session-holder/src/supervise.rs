@@ -135,6 +135,7 @@ impl Holder {
         let mut record = record.clone();
         record.desired = desired;
         if up {
+            self.before_start = Some(record.last.clone());
             record.last.state = LastState::Up;
         }
         self.owned
@@ -193,10 +194,13 @@ impl Holder {
             env: &env,
             directory: Path::new(spec.directory.as_os_str()),
             umask: self.umask,
+            inherited: &self.limits,
             limits: &spec.limits,
         };
         let (ends, theirs) = process::ends(stdio)?;
         self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
+        // Also a child that never gets past its gate has to be collected before the group is removed.
+        self.childless = false;
         let owned = &self.owned;
         let (started, in_cgroup) = process::start(&launch, theirs, self.group.as_ref(), |pid| {
             let identity = session_sys::identity::Identity::of(pid).map_err(|error| {
@@ -206,7 +210,6 @@ impl Holder {
                 .write_identity(&identity)
                 .map_err(|error| Error::new(Code::Io, error.to_string()))
         })?;
-        self.childless = false;
         if !in_cgroup {
             self.leave_group();
         }

@@ -153,6 +153,9 @@ pub struct Status {
     /// Limits that nothing on this machine enforces.
     #[serde(default)]
     pub unenforced: Vec<String>,
+    /// The main process lives, but its holder was killed: nobody restarts it, attaches to it, or sees its end.
+    #[serde(default)]
+    pub unwatched: bool,
     /// What a person should know: processes that could not be ended, output that was lost, a start that failed.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -240,6 +243,7 @@ mod tests {
             retry_ms: Some(3001),
             changed: Vec::new(),
             unenforced: Vec::new(),
+            unwatched: false,
             notes: Vec::new(),
         }
     }

@@ -121,7 +121,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     },
     Attribute {
         word: "restart-delay",
-        help: "delay before the first restart; it doubles from one to the next",
+        help: "delay before the second restart in a row (the first is at once); it doubles from one to the next",
         values: "a span such as 500ms, 1s, 2m, 1h",
         default: "1s",
         effect: Effect::Now,

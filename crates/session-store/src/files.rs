@@ -55,7 +55,7 @@ pub(crate) fn open_private(
     }
     if stat.st_mode & 0o077 != 0 {
         return Err(Unfit::Because(format!(
-            "its mode is {:04o}, not 0700",
+            "its mode is {:04o}, not 0700: look who could have been there, then use chmod 700",
             stat.st_mode & 0o7777
         )));
     }

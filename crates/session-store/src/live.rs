@@ -158,6 +158,7 @@ pub(crate) mod tests {
             retry_ms: None,
             changed: Vec::new(),
             unenforced: Vec::new(),
+            unwatched: false,
             notes: Vec::new(),
         };
         let (holder, boot_id) = (1, [0xab; 16]);

@@ -224,7 +224,15 @@ impl Session {
             at: started_at.unwrap_or(record.created_at),
         };
         let was_up = later.is_some() || last.state == LastState::Up;
+        // A killed holder may leave its main process behind, known by its identity.
+        let survivor = if was_up { self.survivor() } else { None };
+        let mut notes = last.notes.clone();
+        if survivor.is_some() {
+            let name = &record.name;
+            notes.push(format!("its holder is gone and nobody watches it; `session restart {name}` ends it and starts it anew"));
+        }
         let (state, exit) = match (last.state, record.desired) {
+            _ if survivor.is_some() => (State::Running, last.exit),
             (_, Desired::Up) if was_up => (State::Exited, Some(unseen)),
             (LastState::NotStarted, _) if later.is_none() => (State::Suspended, None),
             (LastState::Exited, _) => (State::Exited, last.exit),
@@ -239,7 +247,7 @@ impl Session {
             scope: self.root.scope,
             state,
             desired: record.desired,
-            pid: None,
+            pid: survivor,
             command: record.spec.command.clone(),
             directory: record.spec.directory.clone(),
             created_at: record.created_at,
@@ -251,8 +259,16 @@ impl Session {
             retry_ms: None,
             changed: Vec::new(),
             unenforced: Vec::new(),
-            notes: last.notes.clone(),
+            unwatched: survivor.is_some(),
+            notes,
         }
+    }
+
+    /// The pid of the recorded main process, if that very process still lives.
+    fn survivor(&self) -> Option<i32> {
+        let identity = self.read_identity().ok().flatten()?;
+        let alive = identity.open().ok().flatten().is_some();
+        alive.then_some(identity.pid)
     }
 
     /// The main process that was recorded last, which may be long gone.

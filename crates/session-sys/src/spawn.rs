@@ -116,6 +116,18 @@ pub enum Stage {
     Exec,
 }
 
+/// Whether a file without `#!` may be meant for the shell: text, not a program of another machine.
+fn is_script(executable: &std::ffi::CStr) -> bool {
+    let mut head = [0; 128];
+    let flags =
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(executable, flags, rustix::fs::Mode::empty()) else {
+        return false;
+    };
+    let read = rustix::io::read(&file, &mut head).unwrap_or(0);
+    !head[..read].contains(&0)
+}
+
 /// Creates a child that waits at its gate, inside `cgroup` (an open directory) from its first instant where the
 /// kernel can do that and lets us; else [`Gated::in_cgroup`] is false.
 ///
@@ -150,6 +162,11 @@ fn gated(
     if argv.len() < 2 {
         shell_argv.push(null()); // an empty argv had nothing but its end
     }
+    let shell = if is_script(&program.executable) {
+        shell
+    } else {
+        c""
+    };
     let env = pointers(program.env.iter());
     let (stdio, terminal) = match &program.stdio {
         ChildStdio::Terminal(slave) => ([slave.as_raw_fd(); 3], true),

@@ -72,6 +72,15 @@ impl Attach {
                 ),
             );
         }
+        if status.unwatched {
+            return Err(Failure::new(
+                Code::HolderUnreachable,
+                format!("the holder of session '{name}' is gone, and its terminal with it"),
+            )
+            .hint(format!(
+                "`session restart {name}` ends what is left and starts it anew"
+            )));
+        }
         if status.state == State::Stopped {
             return Err(stopped(&status));
         }

@@ -59,6 +59,13 @@ pub(crate) struct Wait {
     name: String,
 }
 
+/// It ended, and nobody saw how.
+fn unseen(status: &Status) -> bool {
+    status
+        .exit
+        .is_none_or(|exit| exit.code.is_none() && exit.signal.is_none())
+}
+
 impl Wait {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         let deadline = self
@@ -73,7 +80,24 @@ impl Wait {
             let reached = |status: &Status| (status.state.word() == state).then_some(0);
             changes::wait_for(&session, deadline, reached)?
         } else {
-            changes::wait_for(&session, deadline, ended)?
+            let reached = |status: &Status| {
+                if status.unwatched || status.state == State::Exited && unseen(status) {
+                    return Some(Err(status.name.clone()));
+                }
+                ended(status).map(Ok)
+            };
+            match changes::wait_for(&session, deadline, reached)? {
+                Some(Err(name)) => {
+                    return Err(Failure::new(
+                        Code::HolderUnreachable,
+                        format!(
+                            "the holder of session '{name}' is gone; how its process ends, or ended, nobody saw"
+                        ),
+                    ));
+                }
+                Some(Ok(code)) => Some(code),
+                None => None,
+            }
         };
         code.map(ExitCode::from).ok_or_else(|| self.late())
     }

@@ -65,12 +65,19 @@ fn commands_that_cannot_run_leave_no_session_and_say_why() {
     std::fs::write(session.path("script"), "#!/no/such/interpreter\n").unwrap();
     std::fs::set_permissions(session.path("script"), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::create_dir(session.path("directory")).unwrap();
+    std::fs::write(
+        session.path("foreign"),
+        b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0",
+    )
+    .unwrap();
+    std::fs::set_permissions(session.path("foreign"), PermissionsExt::from_mode(0o755)).unwrap();
     for (command, why) in [
         ("no-such-command", "command not found"),
         ("/no/such/file", "No such file or directory"),
         ("./plain", "Permission denied"),
         ("./directory", "Is a directory"),
         ("./script", "No such file or directory"),
+        ("./foreign", "Exec format error"),
         ("", "empty"),
     ] {
         let refused = session.run(["create", "-n", "x", "--", command]);
@@ -258,4 +265,18 @@ fn closed_standard_streams_of_the_caller_do_no_harm() {
     let created = session.shell("$SESSION create -n closed sleep 1000 <&- >&- 2>&-");
     assert_eq!(created.code, 0, "{created:?}");
     session.pid("closed");
+}
+
+#[test]
+fn the_caller_s_limits_are_for_the_command_not_for_its_holder() {
+    let session = Sandbox::new();
+    let line = "ulimit -f 20; $SESSION create -q -n small -- sh -c 'ulimit -f; yes | head -c 300000; echo done; exec sleep 1000'";
+    let created = session.shell(line);
+    assert_eq!(created.code, 0, "{created:?}");
+    session.ok(["wait", "small", "--text", "^done$", "--timeout", "20s"]);
+    assert_eq!(session.status("small")["state"], "running");
+    assert!(
+        session.ok(["logs", "small"]).starts_with("20\n"),
+        "the command has its limit"
+    );
 }

@@ -104,3 +104,60 @@ fn a_client_that_never_reads_holds_up_nobody() {
         "{resident} KiB for a client that does not read"
     );
 }
+
+#[test]
+fn who_has_said_everything_still_gets_the_answer() {
+    let session = Sandbox::new();
+    session.ok([
+        "create",
+        "-n",
+        "s",
+        "--",
+        "sh",
+        "-c",
+        "trap 'sleep 0.2; exit' TERM; while :; do sleep 0.01; done",
+    ]);
+    let mut stream = socket(&session, "s");
+    writeln!(stream, "{}", json!({ "id": 1, "method": "session.stop" })).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"stopped\""), "{answer}");
+}
+
+#[test]
+fn output_of_orphans_behind_the_end_harms_nobody() {
+    let session = Sandbox::new();
+    let script = "yes & exec sleep 0.1";
+    session.ok([
+        "create",
+        "-n",
+        "o",
+        "--no-pty",
+        "--restart",
+        "no",
+        "--log-limit",
+        "64K",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
+    session.reaches("o", "exited");
+    let holder = session.holders()[0];
+    for from in [
+        json!({ "offset": 0 }),
+        json!({ "tail": 100 }),
+        json!("start"),
+        json!("live"),
+    ] {
+        let mut stream = socket(&session, "o");
+        writeln!(stream, "{}", json!({ "id": 1, "method": "process.attach", "params": { "window": 65536, "from": from } })).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert!(line.contains("streams"), "{line}");
+    }
+    assert_eq!(session.holders(), [holder]);
+    session.ok(["rm", "-f", "o"]);
+    session.falls_silent();
+}

@@ -93,7 +93,7 @@ fn become_program(prepared: &Prepared<'_>, channel: &mut RawFd) -> Result<(), (S
     mark_others();
     reset_signals();
     let errno = exec(prepared.executable, prepared.argv, prepared.env);
-    let errno = if errno == libc::ENOEXEC {
+    let errno = if errno == libc::ENOEXEC && !prepared.shell.is_empty() {
         exec(prepared.shell, prepared.shell_argv, prepared.env)
     } else {
         errno
