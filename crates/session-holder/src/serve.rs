@@ -11,7 +11,7 @@ use crate::connection::Connection;
 use crate::holder::{Holder, PATIENCE};
 use crate::token::Token;
 
-/// Clients at once; more are turned away.
+/// Clients at once; for one more the oldest idle one is let go.
 const MOST_CLIENTS: usize = 512;
 /// Bytes taken from a client before others get their turn.
 const TURN: usize = 64 << 10;
@@ -26,7 +26,7 @@ impl Holder {
                     let allowed =
                         uid == Some(0) || uid == Some(session_sys::process::effective_uid());
                     // A foreign user is not even told that it is refused.
-                    if allowed && self.connections.len() < MOST_CLIENTS {
+                    if allowed && self.make_room() {
                         self.connect(socket);
                     }
                 }
@@ -47,6 +47,24 @@ impl Holder {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether one more client can be served; the one that has been idle for longest goes for it.
+    fn make_room(&mut self) -> bool {
+        if self.connections.len() < MOST_CLIENTS {
+            return true;
+        }
+        let idle = |number: &u64, connection: &Connection| {
+            connection.attachments.is_empty() && !connection.subscribed && !self.is_awaited(*number)
+        };
+        let oldest = self
+            .connections
+            .iter()
+            .filter(|(number, it)| idle(number, it));
+        let oldest = oldest
+            .min_by_key(|(_, connection)| connection.since)
+            .map(|(number, _)| *number);
+        oldest.inspect(|number| self.disconnect(*number)).is_some()
     }
 
     /// Begins to serve a client.

@@ -33,7 +33,7 @@ pub(crate) fn hold() -> Result<(), Error> {
     let mut owned = Owned::from_inherited(directory, lock)?;
     owned.announce_holder()?;
     let _ = rustix::process::chdir("/");
-    crate::reclaim::reclaim(&mut owned)?;
+    let reclaimed = crate::reclaim::reclaim(&mut owned)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| step("make an epoll")(error.into()))?;
     // Before anything runs: on a full disk there is no socket, and then there is to be no process either.
@@ -47,6 +47,12 @@ pub(crate) fn hold() -> Result<(), Error> {
         umask,
         limits,
     });
+    if !reclaimed.proven {
+        holder.note(
+            "an earlier holder was killed; without a cgroup, some of what it left may still run"
+                .to_owned(),
+        );
+    }
     holder
         .begin(client)
         .map_err(step("watch the first descriptors"))?;
