@@ -89,8 +89,9 @@ impl Display {
     }
 
     fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let offered = self.outlet.offer(bytes);
         self.screen.watch(bytes);
-        self.outlet.offer(bytes)
+        offered
     }
 
     /// Up to where everything is consumed, if it is time to say so.
@@ -127,12 +128,15 @@ mod tests {
         (master, display, slave)
     }
 
+    /// Everything that has come; a read gives a part of it.
     fn shown(master: &std::os::fd::OwnedFd) -> String {
-        let mut buffer = [0; 4096];
-        match rustix::io::read(master, &mut buffer) {
-            Ok(read) => String::from_utf8_lossy(&buffer[..read]).into_owned(),
-            Err(rustix::io::Errno::AGAIN) => String::new(),
-            Err(error) => panic!("{error}"),
+        let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            match rustix::io::read(master, &mut buffer) {
+                Ok(read) => all.extend_from_slice(&buffer[..read]),
+                Err(rustix::io::Errno::AGAIN) => return String::from_utf8_lossy(&all).into_owned(),
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 

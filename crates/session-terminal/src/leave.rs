@@ -58,7 +58,16 @@ impl AlternateScreen {
                 self.begun.clear();
             }
         }
-        while let Some(start) = bytes.iter().position(|byte| *byte == 0x1b) {
+        // All output comes this way and hardly any of it is about the screens.
+        let about = |sequence| memchr::memmem::find(bytes, sequence).is_some();
+        if !about(b"\x1b[?") && !about(b"\x1bc") {
+            let begins = [&b"\x1b["[..], b"\x1b"]
+                .into_iter()
+                .find(|begin| bytes.ends_with(begin));
+            self.begun.extend_from_slice(begins.unwrap_or_default());
+            return;
+        }
+        while let Some(start) = memchr::memchr(0x1b, bytes) {
             bytes = &bytes[start..];
             match self.read(bytes) {
                 Some(len) => bytes = &bytes[len..],
