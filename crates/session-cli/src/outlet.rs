@@ -74,6 +74,9 @@ impl Outlet {
                 some => written += some,
             }
         }
+        // What was written makes room first: a terminal that is never quite done must not cost ever more memory.
+        self.pending.drain(..self.written);
+        self.written = 0;
         self.pending.extend_from_slice(&bytes[written..]);
         Ok(())
     }
