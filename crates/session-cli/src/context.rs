@@ -169,9 +169,8 @@ impl Context {
     /// Bytes on stdout, in one write where the kernel allows.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()?;
-        Ok(())
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        written.map_err(Failure::output)
     }
 
     /// A line on stdout with `--verbose`: for verbs that print nothing.

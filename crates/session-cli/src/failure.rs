@@ -58,6 +58,14 @@ impl Failure {
         Self::new(code, format!("cannot {act} {path}: {}", reason(&why)))
     }
 
+    /// What was asked for could not be written out.
+    pub(crate) fn output(why: io::Error) -> Self {
+        match why.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::io("write to", "standard output", why),
+        }
+    }
+
     /// With what to do about it, on the same line.
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
         if let Self::Told(told) = &mut self {
@@ -173,10 +181,15 @@ fn one_line(text: &str) -> String {
 
 /// Why the kernel refused, in its words without its number.
 pub(crate) fn reason(why: &io::Error) -> String {
-    let text = why.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+    without_number(&why.to_string())
+}
+
+/// A message of a layer below, in which the standard library numbered what the kernel said.
+fn without_number(text: &str) -> String {
+    let numbered = text.split_once(" (os error ");
+    match numbered.and_then(|(said, rest)| Some((said, rest.split_once(')')?.1))) {
+        Some((said, rest)) => format!("{said}{rest}"),
+        None => text.to_owned(),
     }
 }
 
@@ -187,7 +200,8 @@ pub(crate) fn eprint_line(line: &str) {
 }
 
 impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+    fn from(mut error: Error) -> Self {
+        error.message = without_number(&error.message);
         // Holders refuse with the session's own status line where that says it all.
         let bare = error.message.starts_with("Session '");
         Self::Told(Told {
@@ -293,6 +307,15 @@ mod tests {
                 Failure::sentence(Code::NotRunning, "Session 'x' is stopped.").hint("start it"),
                 1,
                 "Session 'x' is stopped. (start it)",
+            ),
+            (
+                Error::new(
+                    Code::Io,
+                    "cannot write /x: No space left (os error 28), says /y",
+                )
+                .into(),
+                1,
+                "session: cannot write /x: No space left, says /y",
             ),
             (
                 Failure::io("read", "/x", rustix::io::Errno::NOENT),

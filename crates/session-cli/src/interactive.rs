@@ -21,6 +21,9 @@ use crate::terminal::{self, RawMode};
 const MOST_PENDING: usize = 256 << 10;
 /// Keys taken at once.
 const KEYS: usize = 16 << 10;
+/// Keys that wait here for a process that does not read. The detach key behind them is heard, for a session that is
+/// suspended must be possible to leave; beyond this a paste waits in the terminal.
+const MOST_TYPED: usize = 1 << 20;
 
 /// How it ended.
 #[derive(Debug)]
@@ -65,6 +68,8 @@ pub(crate) struct Interactive<'a> {
     /// The input stream, and the offsets of the next byte to send and of what the process took.
     input: Option<(StreamId, u64)>,
     taken: u64,
+    /// Typed, but more than the holder grants.
+    typed: Vec<u8>,
     /// It is over once everything is shown.
     over: Option<Outcome>,
     resized: bool,
@@ -91,6 +96,7 @@ impl<'a> Interactive<'a> {
             display: Display::new(io::stdout(), terminal::size(), from, head)?,
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
+            typed: Vec::new(),
             over: None,
             // The terminal may have changed since the size was told.
             resized: true,
@@ -155,10 +161,8 @@ impl<'a> Interactive<'a> {
 
     fn wait(&self) -> Result<Ready, Failure> {
         let pending = self.display.outlet.pending();
-        // Keys are read as fast as the process takes them; without one, for the detach key alone.
-        let keys = self
-            .input
-            .is_none_or(|(_, sent)| sent - self.taken < INPUT_WINDOW);
+        // Without input they are read for the detach key alone.
+        let keys = self.typed.len() < MOST_TYPED;
         let holder = self.over.is_none() && pending < MOST_PENDING;
         let stdin = io::stdin();
         let mut fds = [
@@ -199,6 +203,7 @@ impl<'a> Interactive<'a> {
                 Some(Incoming::Credit { stream, offset }) => {
                     if self.input.is_some_and(|(input, _)| input == stream) {
                         self.taken = self.taken.max(offset);
+                        self.type_on();
                     }
                 }
                 Some(Incoming::Notice(Notice::Ended(status))) => {
@@ -237,11 +242,7 @@ impl<'a> Interactive<'a> {
     /// Takes what was typed; true to leave.
     fn keys(&mut self) -> Result<bool, Failure> {
         let mut buffer = [0; KEYS];
-        // Never more than was granted: the holder closes the connection on a client that sends more.
-        let most = self.input.map_or(KEYS, |(_, sent)| {
-            KEYS.min((INPUT_WINDOW - (sent - self.taken)) as usize)
-        });
-        let read = match rustix::io::read(io::stdin(), &mut buffer[..most]) {
+        let read = match rustix::io::read(io::stdin(), &mut buffer) {
             // The terminal hung up.
             Ok(0) | Err(Errno::IO) => return Ok(true),
             Ok(read) => read,
@@ -250,14 +251,27 @@ impl<'a> Interactive<'a> {
         };
         let typed = &buffer[..read];
         let end = self.scanner.scan(typed);
-        let typed = &typed[..end.unwrap_or(read)];
-        if let Some((stream, offset)) = self.input
-            && !typed.is_empty()
-        {
-            self.tell(|connection| connection.send_data(stream, offset, typed));
-            self.input = Some((stream, offset + typed.len() as u64));
-        }
+        self.typed.extend_from_slice(&typed[..end.unwrap_or(read)]);
+        self.type_on();
         Ok(end.is_some())
+    }
+
+    /// Sends what was typed, never more than was granted: the holder closes the connection on a client that does.
+    fn type_on(&mut self) {
+        let mut typed = std::mem::take(&mut self.typed);
+        match self.input {
+            None => typed.clear(),
+            Some((stream, offset)) => {
+                let granted = INPUT_WINDOW.saturating_sub(offset - self.taken);
+                let most = typed.len().min(granted as usize);
+                if most > 0 {
+                    self.tell(|connection| connection.send_data(stream, offset, &typed[..most]));
+                    self.input = Some((stream, offset + most as u64));
+                    typed.drain(..most);
+                }
+            }
+        }
+        self.typed = typed;
     }
 
     /// Acts on signals; the one that ends the client is for the caller.

@@ -27,8 +27,24 @@ pub(crate) fn or_launch(session: &Session, call: Call) -> Result<Status, Failure
     }
 }
 
+/// A process is not started where nothing could be opened for it: what is refused half-way is harder to take back.
+pub(crate) fn check_open_files() -> Result<(), Failure> {
+    const NEEDED: u64 = 32;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit.filter(|limit| *limit < NEEDED) {
+        None => Ok(()),
+        Some(limit) => Err(Failure::new(
+            Code::Limit,
+            format!(
+                "{limit} open files are not enough to keep a session, {NEEDED} are (see `ulimit -n`)"
+            ),
+        )),
+    }
+}
+
 /// Starts the holder of a session that the caller owns; answers once its main process runs.
 pub(crate) fn launch(owned: &Owned) -> Result<Status, Failure> {
+    check_open_files()?;
     Ok(session_client::launch(owned)?.call(Call::Ready {})?)
 }
 
@@ -40,7 +56,7 @@ pub(crate) fn stop(session: &Session) -> Result<Option<String>, Failure> {
             Reached::Owned(mut owned) => return stop_owned(&mut owned),
             Reached::Holder(connection) => connection,
         };
-        match connection.call::<IgnoredAny>(Call::Stop {}) {
+        match connection.call::<IgnoredAny>(Call::Stop { deleting: false }) {
             Ok(_) => {
                 // It may have been started again by now: that is for whoever did it.
                 let _ = hang_up(&mut connection, LINGER);
@@ -97,8 +113,10 @@ fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
 pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, Failure> {
     if let Some(mut connection) = session_client::connect(session)? {
         match connection.call::<Status>(Call::Status {}) {
-            Ok(status) if !force && is_live(&status) => return Err(refusal(&status)),
-            Ok(_) => end(&mut connection)?,
+            Ok(_) if force => end(&mut connection)?,
+            Ok(status) if is_live(&status) => return Err(refusal(&status)),
+            // Its main process ended. What that left behind is not ours to end without being told so.
+            Ok(status) => hang_up(&mut connection, LINGER).map_err(|_| refusal(&status))?,
             // It is just exiting: nothing of the session runs.
             Err(Error::Closed) => {}
             Err(error) => return Err(error.into()),
@@ -121,9 +139,9 @@ pub(crate) fn remove_owned(mut owned: Owned) -> Result<Option<String>, Failure> 
     Ok(remark)
 }
 
-/// Stops the session and waits until its holder has exited.
+/// Stops the session, which is to be deleted, and waits until its holder has exited.
 pub(crate) fn end(connection: &mut Connection) -> Result<(), Failure> {
-    match connection.call::<IgnoredAny>(Call::Stop {}) {
+    match connection.call::<IgnoredAny>(Call::Stop { deleting: true }) {
         Ok(_) | Err(Error::Closed) => hang_up(connection, EXIT),
         Err(error) => Err(error.into()),
     }
@@ -167,6 +185,9 @@ fn refusal(status: &Status) -> Failure {
     let doing = match (status.state, status.pid) {
         (State::Suspended, Some(pid)) => format!("suspended (PID {pid})"),
         (State::Backoff, _) => "restarting".to_owned(),
+        (State::Stopped | State::Exited | State::Failed, _) => {
+            "no longer running, but processes that it started are".to_owned()
+        }
         (_, Some(pid)) => format!("running (PID {pid})"),
         (_, None) => "running".to_owned(),
     };

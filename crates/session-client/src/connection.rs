@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use session_protocol::{
     Call, Decoder, Event, FrameType, HEADER_LEN, Header, PREFACE, ProtocolError, Request, Response,
     StreamId, encode_control,
@@ -210,6 +211,10 @@ impl Connection {
                 self.unsent.extend_from_slice(&header.encode());
                 self.unsent.extend_from_slice(&body);
                 Ok(Some(Incoming::Other))
+            }
+            Some(Event::Goaway(body)) => {
+                let reason = body.get("reason").and_then(Value::as_str);
+                Err(Error::GaveUp(reason.unwrap_or("unknown").to_owned()))
             }
             Some(event) => Ok(Some(Incoming::of(event))),
         }

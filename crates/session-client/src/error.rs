@@ -13,6 +13,9 @@ pub enum Error {
     /// The holder went away before it answered.
     #[error("the connection to the session's holder was lost")]
     Closed,
+    /// The holder ended the connection and said why.
+    #[error("the session's holder gave up: {0}")]
+    GaveUp(String),
     /// Nothing came by the deadline.
     #[error("the session's holder did not answer in time")]
     Late,
@@ -49,7 +52,9 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(error) => error.code,
-            Self::Closed | Self::Late | Self::Unreachable { .. } => Code::HolderUnreachable,
+            Self::Closed | Self::GaveUp(_) | Self::Late | Self::Unreachable { .. } => {
+                Code::HolderUnreachable
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Code::Denied
             }

@@ -37,7 +37,10 @@ impl Holder {
                 _ => self.status_value(),
             },
             Call::Start {} => return self.verb(number, id, Event::Start, Until::Up),
-            Call::Stop {} => return self.verb(number, id, Event::Stop, Until::Down),
+            Call::Stop { deleting } => {
+                self.deleting |= deleting;
+                return self.verb(number, id, Event::Stop, Until::Down);
+            }
             Call::Restart {} => match self.startable() {
                 Ok(()) => return self.verb(number, id, Event::Restart, Until::Up),
                 Err(error) => Err(error),

@@ -379,6 +379,14 @@ impl Attachment {
     }
 }
 
+/// Tells the client of a holder that cannot serve it why.
+pub(crate) fn farewell(client: OwnedFd, why: &impl std::fmt::Display) -> io::Result<()> {
+    let mut connection = Connection::new(client);
+    connection.push(&session_protocol::PREFACE);
+    connection.goaway(&why.to_string());
+    connection.flush().map(drop)
+}
+
 /// `writev` to a socket whose reader may be gone: EPIPE, not SIGPIPE (which is ignored in a holder).
 fn send(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     loop {

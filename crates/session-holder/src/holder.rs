@@ -57,6 +57,8 @@ pub(crate) struct Holder {
     pub(crate) start_error: Option<Error>,
     /// What became of the session last, until the start that a verb asked for has succeeded.
     pub(crate) before_start: Option<session_store::Last>,
+    /// It is stopped in order to be deleted.
+    pub(crate) deleting: bool,
     pub(crate) timers: Timers,
     /// Since when processes are being killed.
     pub(crate) killing: Option<Instant>,
@@ -164,6 +166,7 @@ impl Holder {
             waiters: Vec::new(),
             start_error: None,
             before_start: None,
+            deleting: false,
             timers: Timers::default(),
             killing: None,
             notes: Vec::new(),

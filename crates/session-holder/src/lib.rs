@@ -70,10 +70,14 @@ pub enum Error {
 /// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked, which
 /// also says where the session's directory is; and the environment, limits and umask for its processes.
 pub fn run(_id: &str) -> ExitCode {
-    match startup::hold() {
+    let mut client = None;
+    match startup::hold(&mut client) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "session: {error}");
+            let told = client.is_some_and(|client| connection::farewell(client, &error).is_ok());
+            if !told {
+                let _ = writeln!(std::io::stderr(), "session: {error}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -19,9 +19,11 @@ use crate::supervision::Event;
 use crate::token::Token;
 
 /// Holds the session whose `live` file is inherited, as [`crate::run`] describes.
-pub(crate) fn hold() -> Result<(), Error> {
+///
+/// `client` is the first one, for as long as it is not served: it is told what went wrong.
+pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
-    let client = process::take_inherited(0).map_err(step("take over the first client"))?;
+    *client = Some(process::take_inherited(0).map_err(step("take over the first client"))?);
     let lock = process::take_inherited(1).map_err(step("take over the lock"))?;
     let directory = directory_of(&lock).map_err(step("open the session's directory"))?;
     detach().map_err(step("detach from the caller"))?;
@@ -53,10 +55,10 @@ pub(crate) fn hold() -> Result<(), Error> {
                 .to_owned(),
         );
     }
+    process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
     holder
         .begin(client)
         .map_err(step("watch the first descriptors"))?;
-    process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
     holder.diagnostics = diagnostics();
     holder.run().map_err(step("wait for events"))?;
     holder.end();
@@ -146,15 +148,17 @@ fn diagnostics() -> bool {
 
 impl Holder {
     /// Starts the main process, then opens the door.
-    fn begin(&mut self, client: OwnedFd) -> io::Result<()> {
+    fn begin(&mut self, client: &mut Option<OwnedFd>) -> io::Result<()> {
         self.group = session_sys::cgroup::Group::create(&self.owned.record().id.to_string()).ok();
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
         if let Err(error) = self.apply(Event::Start) {
             self.start_error = Some(error);
         }
         self.watch(&self.listener, Token::Listener, EventFlags::IN)?;
-        crate::output::nonblocking(&client)?;
-        self.connect(client);
+        if let Some(client) = client.take() {
+            crate::output::nonblocking(&client)?;
+            self.connect(client);
+        }
         // Whoever started us asks how it went, however long its own work takes it until then.
         for starter in self.connections.values_mut() {
             starter.introduced = true;

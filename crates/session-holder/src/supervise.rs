@@ -138,9 +138,10 @@ impl Holder {
             self.before_start = Some(record.last.clone());
             record.last.state = LastState::Up;
         }
-        self.owned
-            .write_record(record)
-            .map_err(|error| Error::new(Code::Io, error.to_string()))
+        match self.owned.write_record(record) {
+            Err(_) if self.deleting && !up => Ok(()),
+            written => written.map_err(|error| Error::new(Code::Io, error.to_string())),
+        }
     }
 
     /// Starts the main process. A failure becomes an event, as it does when it shows only later.

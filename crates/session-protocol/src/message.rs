@@ -31,7 +31,11 @@ pub enum Call {
     Start {},
     /// End every process of the session; answered when none is left.
     #[serde(rename = "session.stop")]
-    Stop {},
+    Stop {
+        /// It is to be deleted: that it is to stay down need not get onto a disk that may be full.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deleting: bool,
+    },
     /// Stop and start; answered once the new main process runs.
     #[serde(rename = "session.restart")]
     Restart {},

@@ -59,6 +59,7 @@ impl Create {
         }
         let wanted = self.wanted()?;
         let spec = self.spec()?;
+        lifecycle::check_open_files()?;
         let owned = context.root()?.create(wanted, spec)?;
         let status = if owned.record().spec.start_suspended {
             match owned.make_durable() {

@@ -62,7 +62,7 @@ impl Logs {
         printer.live = true;
         if self.follow {
             loop {
-                printer.out.flush()?;
+                printer.out.flush().map_err(Failure::output)?;
                 let mut each =
                     |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
                 if let Live::Ended(_) = follow.live(None, &mut each)? {
@@ -122,7 +122,9 @@ struct Printer<W: io::Write> {
 impl<W: io::Write> Printer<W> {
     fn print(&mut self, follow: &mut Follow<'_>, part: Part<'_>) -> Result<(), Failure> {
         match part {
-            Part::Bytes { bytes, .. } if self.raw => self.out.write_all(bytes)?,
+            Part::Bytes { bytes, .. } if self.raw => {
+                self.out.write_all(bytes).map_err(Failure::output)?;
+            }
             Part::Gap { lost, .. } if self.raw => eprint_line(&gap(lost)),
             Part::Bytes {
                 channel,
@@ -138,7 +140,7 @@ impl<W: io::Write> Printer<W> {
             }
             Part::Gap { channel, lost } => {
                 self.cut(follow, channel)?;
-                writeln!(self.out, "{}", gap(lost))?;
+                writeln!(self.out, "{}", gap(lost)).map_err(Failure::output)?;
             }
         }
         Ok(())
@@ -150,7 +152,7 @@ impl<W: io::Write> Printer<W> {
         for channel in channels {
             self.cut(follow, channel)?;
         }
-        Ok(self.out.flush()?)
+        self.out.flush().map_err(Failure::output)
     }
 
     fn cut(&mut self, follow: &mut Follow<'_>, channel: Channel) -> Result<(), Failure> {

@@ -260,7 +260,7 @@ fn a_paste_that_the_process_does_not_read_yet_waits_for_it() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
     let _go = Fifo::new(session.path("go"));
-    let size = 150_000;
+    let size = 3_000_000;
     let script = format!(
         "stty raw -echo; echo x > ready; read x < go; head -c {size} | wc -c > count; echo x > ready; exec cat"
     );
@@ -276,6 +276,22 @@ fn a_paste_that_the_process_does_not_read_yet_waits_for_it() {
     ready.line();
     let count = std::fs::read_to_string(session.path("count")).unwrap();
     assert_eq!(count.trim(), size.to_string());
+}
+
+#[test]
+fn what_is_pasted_into_a_suspended_session_does_not_lock_its_client_in() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let script = "stty raw -echo; echo x > ready; exec cat";
+    session.ok(["create", "-n", "still", "--", "sh", "-c", script]);
+    ready.line();
+    session.ok(["suspend", "still"]);
+    let mut terminal = session.attach("still");
+    terminal.raw_mode();
+    terminal.send_bytes(&[b'x'; 300_000]);
+    terminal.send_bytes(&[0x1c]);
+    assert_eq!(terminal.exit(), 0);
+    session.ok(["rm", "-f", "still"]);
 }
 
 fn tty_of(pid: i32) -> String {

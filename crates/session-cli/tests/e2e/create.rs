@@ -141,6 +141,19 @@ fn fifty_at_once_are_fifty_sessions() {
 }
 
 #[test]
+fn too_few_open_files_are_refused_before_anything_exists() {
+    let session = Sandbox::new();
+    let refused = session.shell("ulimit -n 12; $SESSION create -n x sleep 1000");
+    assert_eq!(refused.code, 1);
+    assert_eq!(
+        refused.err,
+        "session: 12 open files are not enough to keep a session, 32 are (see `ulimit -n`)\n"
+    );
+    assert_eq!(session.ok(["ls", "--json"]), "[]\n");
+    session.ok(["create", "-q", "-n", "x", "sleep", "1000"]);
+}
+
+#[test]
 fn the_command_gets_three_descriptors_and_the_caller_s_world() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));

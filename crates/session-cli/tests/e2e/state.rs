@@ -32,6 +32,7 @@ fn a_full_disk_fails_verbs_and_changes_no_record() {
         mount -t tmpfs -o size=64k,mode=700 tmpfs "$SESSION_HOME"
         "$SESSION" create -q -n first sleep 1000
         "$SESSION" create -q -n second -s sleep 1000
+        "$SESSION" create -q -n doomed sleep 1000
         sum() { cat "$SESSION_HOME"/sessions/*/record | sha256sum; }
         before=$(sum)
         dd if=/dev/zero of="$SESSION_HOME/fill" bs=1k 2>/dev/null || true
@@ -41,9 +42,12 @@ fn a_full_disk_fails_verbs_and_changes_no_record() {
             grep -q "$SESSION_HOME" error || { echo "$verb names no file:"; cat error; exit 1; }
         done
         [ "$(sum)" = "$before" ]
+        # What is deleted needs no room.
+        "$SESSION" rm -f doomed
+        dd if=/dev/zero of="$SESSION_HOME/fill2" bs=1k 2>/dev/null || true
         "$SESSION" status first | grep -q running
         [ "$("$SESSION" ls -q --json | grep -o '"name"' | wc -l)" = 2 ]
-        rm "$SESSION_HOME/fill"
+        rm "$SESSION_HOME/fill" "$SESSION_HOME/fill2"
         "$SESSION" create -q -n third sleep 1000
         "$SESSION" set first title room
         "$SESSION" rename second other

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Fifo, Sandbox, lives, state};
+use rustix::process::Signal;
+
+use crate::support::{Fifo, Sandbox, dies, kill, lives, state};
 
 /// A main process that ignores TERM and HUP and has two grandchildren in sessions of their own, doing the same.
 /// Each writes its pid to `pids` and then counts into a file.
@@ -145,6 +147,28 @@ fn a_shell_stops_at_once() {
         "it ignored TERM: {:?}",
         started.elapsed()
     );
+}
+
+#[test]
+fn what_a_main_process_left_running_is_not_deleted_unasked() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let script = "setsid sh -c 'echo $$ > ready; exec sleep 1000' & wait; true";
+    let create = ["create", "-n", "left", "--restart", "no", "--"];
+    session.ok([&create[..], &["sh", "-c", script]].concat());
+    let left = ready.pid();
+    kill(session.pid("left"), Signal::KILL);
+    session.reaches("left", "exited");
+    let refused = session.run(["rm", "left"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(
+        refused.err,
+        "The session 'left' is no longer running, but processes that it started are. Use `session rm -f left` to stop \
+         and delete the session.\n"
+    );
+    assert!(lives(left));
+    session.ok(["rm", "-f", "left"]);
+    dies(left);
 }
 
 #[test]
