@@ -114,7 +114,7 @@ fn lift_limits() -> Vec<Limit> {
             maximum,
         };
         let nofile = resource == Resource::Nofile;
-        // Only root can go beyond; and nobody for open files, where there is a limit of the system's.
+        // Only with CAP_SYS_RESOURCE is there a way beyond; and nobody for open files, where there is a limit of the system's.
         if nofile || setrlimit(resource, free).is_err() {
             setrlimit(resource, most).ok()?;
         }

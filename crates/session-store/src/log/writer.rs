@@ -23,6 +23,8 @@ const PARTS: usize = 64;
 pub struct LogWriter {
     directory: OwnedFd,
     limit: u64,
+    /// Largest file that may be written (RLIMIT_FSIZE of a user who cannot raise it), once that is known.
+    largest: u64,
     /// Closed segments, oldest first: start and size.
     closed: std::collections::VecDeque<(u64, u64)>,
     /// Sum of their sizes.
@@ -70,6 +72,7 @@ impl LogWriter {
         let mut writer = Self {
             directory,
             limit,
+            largest: u64::MAX,
             closed,
             closed_size,
             current: None,
@@ -136,6 +139,11 @@ impl LogWriter {
                     self.end += written as u64;
                 }
                 Err(Errno::INTR) => {}
+                // No file may be longer (getrlimit(2)): the log is one of shorter segments.
+                Err(Errno::FBIG) if self.current.as_ref().is_some_and(|it| it.size > 0) => {
+                    self.largest = self.current.as_ref().map_or(u64::MAX, |it| it.size);
+                    self.close();
+                }
                 Err(errno) => {
                     self.skip((total - done) as u64);
                     return Err(errno.into());
@@ -222,7 +230,7 @@ impl LogWriter {
     }
 
     fn segment(&self) -> u64 {
-        (self.limit / 8).max(MIN_SEGMENT)
+        (self.limit / 8).max(MIN_SEGMENT).min(self.largest)
     }
 
     fn start_segment(&self) -> rustix::io::Result<Segment> {
