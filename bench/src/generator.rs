@@ -58,6 +58,14 @@ pub(crate) fn burst(done: &OsStr) -> io::Result<ExitCode> {
 }
 
 impl Text {
+    /// As an argument.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Mix => "mix",
+        }
+    }
+
     /// About 64 KiB that can be repeated.
     fn block(self) -> Vec<u8> {
         let mut block = String::new();
