@@ -108,15 +108,10 @@ fn a_client_that_never_reads_holds_up_nobody() {
 #[test]
 fn who_has_said_everything_still_gets_the_answer() {
     let session = Sandbox::new();
-    session.ok([
-        "create",
-        "-n",
-        "s",
-        "--",
-        "sh",
-        "-c",
-        "trap 'sleep 0.2; exit' TERM; while :; do sleep 0.01; done",
-    ]);
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
+    let script = "trap 'sleep 0.2; exit' TERM; echo > ready; while :; do sleep 0.01; done";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
+    ready.line();
     let mut stream = socket(&session, "s");
     writeln!(stream, "{}", json!({ "id": 1, "method": "session.stop" })).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();

@@ -154,6 +154,7 @@ fn a_command_that_vanished_is_a_failure_with_its_reason() {
 #[test]
 fn a_killed_holder_is_never_followed_by_a_second_process() {
     let session = Sandbox::new();
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
     session.ok([
         "create",
         "-n",
@@ -163,9 +164,9 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
         "--",
         "sh",
         "-c",
-        "trap '' HUP TERM; while :; do sleep 1000; done",
+        "trap '' HUP TERM; echo $$ > ready; while :; do sleep 1000; done",
     ]);
-    let first = session.pid("tough");
+    let first = ready.pid();
     crate::support::kill(session.holders()[0], Signal::KILL);
     assert!(crate::support::lives(first), "it ignores the hang-up");
     let status = session.run(["status", "tough"]);
@@ -188,9 +189,10 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
         !crate::support::lives(first),
         "the first is ended before the second begins"
     );
-    crate::support::kill(session.holders()[0], Signal::KILL);
-    let second = session.pid("tough");
+    let second = ready.pid();
     assert_ne!(first, second);
+    crate::support::kill(session.holders()[0], Signal::KILL);
+    assert_eq!(session.pid("tough"), second);
     session.ok(["rm", "-f", "tough"]);
     session.falls_silent();
 }
