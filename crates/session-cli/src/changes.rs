@@ -26,7 +26,10 @@ pub(crate) fn wait_for<T>(
         let watch = watch(session);
         if let Some(connection) = session_client::connect(session)? {
             match listen(connection, deadline, &mut done) {
-                Err(Error::Closed) => continue,
+                Err(Error::Closed) => {
+                    session_client::hung_up(session)?;
+                    continue;
+                }
                 Err(Error::Late) => return Ok(None),
                 result => return Ok(Some(result?)),
             }

@@ -22,7 +22,7 @@ pub(crate) fn start(session: &Session) -> Result<Status, Failure> {
 /// Asks the holder to get the main process running; without a holder a new one does.
 pub(crate) fn or_launch(session: &Session, call: Call) -> Result<Status, Failure> {
     match session_client::ask(session, call)? {
-        Asked::Answer(status) => Ok(status),
+        Asked::Answer(_, status) => Ok(status),
         Asked::Owned(owned) => launch(&owned),
     }
 }
@@ -51,20 +51,12 @@ pub(crate) fn launch(owned: &Owned) -> Result<Status, Failure> {
 /// Ends every process of the session, now and for good, and waits until its holder is gone, too; says what a
 /// person should know about it.
 pub(crate) fn stop(session: &Session) -> Result<Option<String>, Failure> {
-    loop {
-        let mut connection = match session_client::reach(session)? {
-            Reached::Owned(mut owned) => return stop_owned(&mut owned),
-            Reached::Holder(connection) => connection,
-        };
-        match connection.call::<IgnoredAny>(Call::Stop { deleting: false }) {
-            Ok(_) => {
-                // It may have been started again by now: that is for whoever did it.
-                let _ = hang_up(&mut connection, LINGER);
-                return Ok(None);
-            }
-            // It was just exiting; what it left says whether there is something to stop.
-            Err(Error::Closed) => {}
-            Err(error) => return Err(error.into()),
+    match session_client::ask::<IgnoredAny>(session, Call::Stop { deleting: false })? {
+        Asked::Owned(mut owned) => stop_owned(&mut owned),
+        Asked::Answer(mut connection, _) => {
+            // It may have been started again by now: that is for whoever did it.
+            let _ = hang_up(&mut connection, LINGER);
+            Ok(None)
         }
     }
 }

@@ -25,4 +25,4 @@ pub use connection::Connection;
 pub use error::Error;
 pub use incoming::Incoming;
 pub use launch::launch;
-pub use reach::{Asked, Reached, ask, connect, reach};
+pub use reach::{Asked, Reached, ask, connect, hung_up, reach};

@@ -33,8 +33,8 @@ pub enum Reached {
 pub enum Asked<T> {
     /// There is no holder to ask; the caller owns the session.
     Owned(Owned),
-    /// The holder.
-    Answer(T),
+    /// The holder, on this connection.
+    Answer(Connection, T),
 }
 
 /// Owns the session or connects to its holder.
@@ -76,7 +76,7 @@ pub fn ask<T: DeserializeOwned>(session: &Session, call: Call) -> Result<Asked<T
         };
         let asked = Instant::now();
         match connection.call(call.clone()) {
-            Ok(answer) => return Ok(Asked::Answer(answer)),
+            Ok(answer) => return Ok(Asked::Answer(connection, answer)),
             // The time it worked on the call is not time it could not be reached.
             Err(Error::Closed) => deadline += asked.elapsed(),
             Err(error) => return Err(error),
@@ -115,6 +115,14 @@ fn attempt(session: &Session) -> Result<Option<Connection>, Error> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Waits until the holder that hung up is dead, for a moment at most: whoever asks again does not spin.
+///
+/// # Errors
+/// Those of reading the session's files.
+pub fn hung_up(session: &Session) -> Result<(), Error> {
+    pause(session, Instant::now() + PATIENCE).map(drop)
 }
 
 /// Waits for the holder's death, or for a moment; gives its pid, as far as it is known.
@@ -199,7 +207,7 @@ mod tests {
             drop(owned);
         });
         match ask::<String>(&session, Call::Status {}).unwrap() {
-            Asked::Answer(answer) => assert_eq!(answer, "here"),
+            Asked::Answer(_, answer) => assert_eq!(answer, "here"),
             Asked::Owned(_) => panic!("a holder was there"),
         }
         holder.join().unwrap();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use session_client::{Connection, Reached};
+use session_client::{Asked, Connection};
 use session_protocol::{
     Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status,
 };
@@ -147,27 +147,19 @@ impl Attach {
 
     /// Attaches; `None` if there is no holder, which means that the session has ended.
     fn connect(&self, session: &Session) -> Result<Option<(Connection, Attached)>, Failure> {
-        loop {
-            let mut connection = match session_client::reach(session)? {
-                Reached::Holder(connection) => connection,
-                Reached::Owned(_) => return Ok(None),
-            };
-            let request = Request {
-                process: ProcessId::MAIN,
-                from: From::Tail(REPLAY),
-                window: WINDOW,
-                interactive: true,
-                read_only: self.read_only,
-                size: Some(terminal::size()),
-                detach_others: self.detach_others,
-            };
-            match connection.call(Call::Attach(request)) {
-                Ok(attached) => return Ok(Some((connection, attached))),
-                // It was just exiting; `reach` waits for that.
-                Err(session_client::Error::Closed) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let request = Request {
+            process: ProcessId::MAIN,
+            from: From::Tail(REPLAY),
+            window: WINDOW,
+            interactive: true,
+            read_only: self.read_only,
+            size: Some(terminal::size()),
+            detach_others: self.detach_others,
+        };
+        Ok(match session_client::ask(session, Call::Attach(request))? {
+            Asked::Answer(connection, attached) => Some((connection, attached)),
+            Asked::Owned(_) => None,
+        })
     }
 
     fn tell(

@@ -30,7 +30,7 @@ impl Detach {
         context.each(&self.names, |session| {
             match session_client::ask::<IgnoredAny>(session, Call::Detach {})? {
                 // Without a holder there is nothing to be attached to.
-                Asked::Answer(_) | Asked::Owned(_) => Ok(()),
+                Asked::Answer(..) | Asked::Owned(_) => Ok(()),
             }
         })
     }

@@ -34,7 +34,7 @@ impl Kill {
         let signal = self.signal;
         context.each(&self.names, |session| {
             match session_client::ask::<IgnoredAny>(session, Call::Signal { signal })? {
-                Asked::Answer(_) => context.verbose(format!("sent {signal}")),
+                Asked::Answer(_, _) => context.verbose(format!("sent {signal}")),
                 Asked::Owned(owned) => Err(lifecycle::not_running(&owned.status())),
             }
         })

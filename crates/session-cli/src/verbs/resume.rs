@@ -29,7 +29,7 @@ impl Resume {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
             let status = match session_client::ask::<Status>(session, Call::Resume {})? {
-                Asked::Answer(status) => status,
+                Asked::Answer(_, status) => status,
                 Asked::Owned(owned) => {
                     let status = owned.status();
                     if status.state != State::Suspended {

@@ -62,7 +62,7 @@ pub(super) fn change(
     }
     let changes = vec![(key.clone(), value.clone())];
     match session_client::ask::<IgnoredAny>(session, Call::Set(Changes { changes }))? {
-        Asked::Answer(_) => {}
+        Asked::Answer(_, _) => {}
         Asked::Owned(mut owned) => change_owned(&mut owned, &key, value.as_ref())?,
     }
     if context.verbose {

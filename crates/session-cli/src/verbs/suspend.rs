@@ -29,7 +29,7 @@ impl Suspend {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
             let status = match session_client::ask::<Status>(session, Call::Suspend {})? {
-                Asked::Answer(status) => status,
+                Asked::Answer(_, status) => status,
                 Asked::Owned(owned) => owned.status(),
             };
             match status.state {

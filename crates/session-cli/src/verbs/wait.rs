@@ -256,7 +256,7 @@ fn idle(
         match quiet(&mut connection, request, span, deadline) {
             Ok(quiet) => return Ok(quiet.then_some(0)),
             // It is gone; the next round tells whether the session ended with it.
-            Err(session_client::Error::Closed) => {}
+            Err(session_client::Error::Closed) => session_client::hung_up(session)?,
             Err(session_client::Error::Late) => return Ok(None),
             Err(error) => return Err(error.into()),
         }

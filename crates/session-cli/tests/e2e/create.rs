@@ -76,7 +76,10 @@ fn commands_that_cannot_run_leave_no_session_and_say_why() {
         ("/no/such/file", "No such file or directory"),
         ("./plain", "Permission denied"),
         ("./directory", "Is a directory"),
-        ("./script", "No such file or directory"),
+        (
+            "./script",
+            "interpreter '/no/such/interpreter': No such file or directory",
+        ),
         ("./foreign", "Exec format error"),
         ("", "empty"),
     ] {
