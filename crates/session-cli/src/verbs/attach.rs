@@ -84,6 +84,10 @@ impl Attach {
         if status.state == State::Stopped {
             return Err(stopped(&status));
         }
+        if status.state == State::Suspended && !is_unstarted(&status) {
+            // Else nothing would tell why nothing answers.
+            say(context, &status.sentence());
+        }
         let signals = signals()?;
         let raw = RawMode::enter()?;
         if is_unstarted(&status) {

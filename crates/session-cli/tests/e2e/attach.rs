@@ -287,7 +287,7 @@ fn what_is_pasted_into_a_suspended_session_does_not_lock_its_client_in() {
     ready.line();
     session.ok(["suspend", "still"]);
     let mut terminal = session.attach("still");
-    terminal.raw_mode();
+    terminal.said("Session 'still' is suspended, PID ");
     terminal.send_bytes(&[b'x'; 300_000]);
     terminal.send_bytes(&[0x1c]);
     assert_eq!(terminal.exit(), 0);
