@@ -170,7 +170,7 @@ impl Holder {
     /// Moves typed bytes into the process, as many as it takes now.
     pub(crate) fn give_input(&mut self, process: ProcessId) {
         let mut full = false;
-        let mut close = false;
+        let (mut close, mut all_taken) = (false, true);
         if let Some(run) = self
             .processes
             .get_mut(&process)
@@ -185,6 +185,10 @@ impl Holder {
                     continue;
                 };
                 let before = input.taken();
+                if run.input.is_none() {
+                    // Closed: what is typed for it goes nowhere, as in a shell.
+                    input.queue.clear();
+                }
                 while let (false, Some(fd)) = (full, run.input.as_ref()) {
                     let (bytes, _) = input.queue.as_slices();
                     if bytes.is_empty() {
@@ -194,12 +198,13 @@ impl Holder {
                         Ok(taken) => drop(input.queue.drain(..taken)),
                         Err(rustix::io::Errno::INTR) => {}
                         Err(rustix::io::Errno::AGAIN) => full = true,
-                        // The process closed its input: what is typed for it goes nowhere, as in a shell.
+                        // The process closed it, from its side.
                         Err(_) => input.queue.clear(),
                     }
                 }
                 let (stream, taken) = (input.stream, input.taken());
-                close |= input.close && input.queue.is_empty();
+                close |= input.close;
+                all_taken &= input.queue.is_empty();
                 if input.queue.is_empty() && input.queue.capacity() > 4096 {
                     input.queue = std::collections::VecDeque::new();
                 }
@@ -217,7 +222,8 @@ impl Holder {
                 };
                 run.input_watched = full && changed.is_ok();
             }
-            if close {
+            // Not before the others' are taken, too: one client's end of input is not another's.
+            if close && all_taken {
                 run.input = None;
             }
         } else {
@@ -232,6 +238,7 @@ impl Holder {
             let forgotten = connection.input(process).and_then(|input| {
                 let some = !input.queue.is_empty();
                 input.queue.clear();
+                input.close = false;
                 some.then_some((input.stream, input.received))
             });
             if let Some((stream, received)) = forgotten {

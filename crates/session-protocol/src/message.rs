@@ -73,6 +73,7 @@ pub enum Call {
     #[serde(rename = "process.resize")]
     Resize {
         /// The process attached to.
+        #[serde(default)]
         process: ProcessId,
         /// The new size.
         size: Size,
@@ -81,6 +82,7 @@ pub enum Call {
     #[serde(rename = "process.signal")]
     SignalProcess {
         /// The process.
+        #[serde(default)]
         process: ProcessId,
         /// The signal.
         signal: Signal,
@@ -89,9 +91,10 @@ pub enum Call {
     #[serde(rename = "process.close_stdin")]
     CloseStdin {
         /// The process.
+        #[serde(default)]
         process: ProcessId,
     },
-    /// Input as a call, for JSON clients and `send`; answered when all of it is queued.
+    /// Input as a call, for JSON clients and `send`; answered once the process took all of it.
     #[serde(rename = "process.write")]
     Write(Write),
     /// Output as a call, for JSON clients.

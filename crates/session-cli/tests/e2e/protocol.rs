@@ -121,6 +121,47 @@ fn who_has_said_everything_still_gets_the_answer() {
 }
 
 #[test]
+fn the_end_of_one_client_s_input_is_not_the_end_of_another_s() {
+    let session = Sandbox::new();
+    let mut heard = crate::support::Fifo::new(session.path("heard"));
+    // More than a pipe takes at once, for a process that does not read yet.
+    let part = 40_000;
+    let script = "read go < go; wc -c > heard";
+    crate::support::ran(std::process::Command::new("mkfifo").arg(session.path("go")));
+    session.ok(["create", "-n", "p", "--no-pty", "--", "sh", "-c", script]);
+    let call = |mut stream: &UnixStream, id: u64, method: &str, params: Value| {
+        let call = json!({ "id": id, "method": method, "params": params });
+        writeln!(stream, "{call}").unwrap();
+    };
+    let answered = |reader: &mut BufReader<UnixStream>, id: u64| {
+        let lines = reader
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()));
+        let mut ids = lines.map(|message| message.unwrap()["id"].clone());
+        assert_eq!(ids.find(|id| !id.is_null()), Some(json!(id)));
+    };
+    let mut writer = BufReader::new(socket(&session, "p"));
+    let mut closer = BufReader::new(socket(&session, "p"));
+    for id in 1..=3 {
+        call(
+            writer.get_ref(),
+            id,
+            "process.write",
+            json!({ "data": "x".repeat(part) }),
+        );
+    }
+    call(writer.get_ref(), 4, "session.status", json!({}));
+    answered(&mut writer, 1);
+    answered(&mut writer, 4);
+    call(closer.get_ref(), 5, "process.close_stdin", json!({}));
+    answered(&mut closer, 5);
+    std::fs::write(session.path("go"), "go\n").unwrap();
+    answered(&mut writer, 2);
+    answered(&mut writer, 3);
+    assert_eq!(heard.line(), (3 * part).to_string());
+}
+
+#[test]
 fn output_of_orphans_behind_the_end_harms_nobody() {
     let session = Sandbox::new();
     let script = "yes & exec sleep 0.1";
