@@ -9,7 +9,6 @@ use clap::Args;
 use serde::Serialize;
 use session_protocol::Code;
 use session_store::{Root, Session};
-use wildmatch::WildMatch;
 
 use crate::failure::{Failure, eprint_line};
 
@@ -118,10 +117,11 @@ impl Context {
 
     fn matching(&self, given: &str) -> Result<Vec<Session>, Failure> {
         // No name holds one of these, so a text with one can only be a glob.
-        if !given.contains(['*', '?']) {
+        if !given.contains(['*', '?', '[']) {
             return Ok(vec![self.session(given)?]);
         }
-        let glob = WildMatch::new(given);
+        let glob = glob::Pattern::new(given)
+            .map_err(|error| Failure::usage(format!("'{given}' is not a glob: {}", error.msg)))?;
         let mut found = Vec::new();
         if let Some(root) = self.existing()? {
             for listed in root.list()? {

@@ -124,8 +124,10 @@ fn several_names_and_globs() {
     session.ok(["stop", "web-*"]);
     assert_eq!(session.status("web-2")["state"], "stopped");
     assert_eq!(session.status("db")["state"], "running");
-    session.ok(["start", "web-1", "web-2"]);
+    session.ok(["start", "web-[12]"]);
+    assert_eq!(session.status("web-2")["state"], "running");
     assert_eq!(session.run(["stop", "nothing-*"]).code, 4);
+    assert_eq!(session.run(["stop", "web-[12"]).code, 2);
     session.ok(["rm", "-f", "web-*", "db"]);
     assert_eq!(session.ok(["ls", "--json"]).trim(), "[]");
 }
