@@ -23,6 +23,7 @@ use crate::token::Token;
 /// `client` is the first one, for as long as it is not served: it is told what went wrong.
 pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
+    process::close_inherited().map_err(step("let go of the caller's descriptors"))?;
     *client = Some(process::take_inherited(0).map_err(step("take over the first client"))?);
     let lock = process::take_inherited(1).map_err(step("take over the lock"))?;
     let directory = directory_of(&lock).map_err(step("open the session's directory"))?;

@@ -46,6 +46,25 @@ pub fn take_inherited(fd: i32) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(inherited, 10)?)
 }
 
+/// Closes every descriptor above 2: what the caller leaked (a lock, a pipe's end) is not to live as long as this
+/// process. For its very first moment, when none of them is its own.
+#[allow(unsafe_code)] // bare numbers are all that exec leaves
+pub fn close_inherited() -> io::Result<()> {
+    // SAFETY: plain numbers; nothing in this process has opened a descriptor yet.
+    if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) } == 0 {
+        return Ok(());
+    }
+    // Before Linux 5.9.
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: as above; that of the directory just read gives EBADF.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
 /// Puts `/dev/null` on descriptors 0, 1 and 2.
 pub fn null_standard_streams() -> io::Result<()> {
     // First any that are closed, so that the descriptor below is not itself one of the three.

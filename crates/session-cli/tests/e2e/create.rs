@@ -296,3 +296,18 @@ fn the_caller_s_limits_are_for_the_command_not_for_its_holder() {
     // Who may not raise the limit again has a log of short files, and all of it.
     assert_eq!(log, format!("20\n{}done\n", "y\n".repeat(150_000)));
 }
+
+#[test]
+fn what_the_caller_leaks_is_not_kept_by_the_holder() {
+    let session = Sandbox::new();
+    let line =
+        "exec 9> lock; flock 9; $SESSION create -q -n l sleep 1000; exec 9>&-; flock -n lock true";
+    let leaked = session.shell(line);
+    assert_eq!((leaked.code, &leaked.err[..]), (0, ""), "{leaked:?}");
+    let held = std::fs::read_dir(format!("/proc/{}/fd", session.holders()[0])).unwrap();
+    let lock = session.path("lock");
+    assert!(
+        held.flatten()
+            .all(|it| std::fs::read_link(it.path()).ok() != Some(lock.clone()))
+    );
+}
