@@ -1,5 +1,6 @@
 //! The whole tree of a session: its end, its freezing, its signals. Stop, kill and suspend reach also those that
-//! called setsid(2): through the cgroup where there is one, else by sweeps over the holder's descendants.
+//! called setsid(2): through the cgroup where there is one, and by sweeps over the holder's descendants, for those
+//! that left the cgroup (a login does, systemd-run does) or where there is none.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ impl Holder {
     /// The stop signal to every process; SIGCONT, or the stopped ones would not see it; and a hang-up for
     /// shells on a terminal, which ignore SIGTERM (`docs/adr/0006-stopping-shells.md`).
     pub(crate) fn ask_to_end(&mut self) {
-        let signal = self.in_force.stop_signal;
+        let signal = self.owned.record().spec.stop_signal;
         let pty = self.in_force.pty;
         let deaf: Vec<tree::Entry> = if pty && signal == Signal::TERM {
             self.living()
@@ -80,17 +81,16 @@ impl Holder {
     /// Freezes every process, or none.
     pub(crate) fn freeze(&mut self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::new(Code::Io, format!("cannot suspend: {error}"));
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        // The group first: none of its processes forks any more then, so what is listed is all of them.
         let frozen = match &self.group {
-            Some(group) => freeze_group(group).map(|()| Vec::new()),
-            None => {
-                let me = rustix::process::getpid().as_raw_nonzero().get();
-                tree::stop(me).map(|stopped| stopped.denied)
-            }
+            Some(group) => freeze_group(group).and_then(|()| group.processes()),
+            None => Ok(Vec::new()),
         };
-        match frozen {
-            Ok(denied) if denied.is_empty() => Ok(()),
-            Ok(denied) => {
-                self.note(format!("not ours to suspend: PID {denied:?}"));
+        match frozen.and_then(|frozen| tree::stop(me, &frozen)) {
+            Ok(stopped) if stopped.denied.is_empty() => Ok(()),
+            Ok(stopped) => {
+                self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
                 Ok(())
             }
             Err(error) => {
@@ -101,17 +101,16 @@ impl Holder {
     }
 
     pub(crate) fn thaw(&mut self) {
-        match &self.group {
-            Some(group) => {
-                if let Err(error) = group.freeze(false) {
-                    self.note(format!("cannot thaw: {error}"));
-                }
-            }
-            None => {
-                let me = rustix::process::getpid().as_raw_nonzero().get();
-                let _ = tree::resume(me);
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let mut inside = Vec::new();
+        if let Some(group) = &self.group {
+            // Those that a person stopped (Ctrl-Z) stay as they were.
+            inside = group.processes().unwrap_or_default();
+            if let Err(error) = group.freeze(false) {
+                self.note(format!("cannot thaw: {error}"));
             }
         }
+        let _ = tree::resume(me, &inside);
     }
 
     /// The processes are not in the group: it is of no use.

@@ -81,10 +81,11 @@ pub fn signal(root: i32, signo: i32) -> io::Result<Signalled> {
     sweep(&descendants(root)?, signo)
 }
 
-/// Continues every descendant, children first: a shell that wakes before its foreground job would take the job
-/// for stopped and the terminal away from it.
-pub fn resume(root: i32) -> io::Result<Signalled> {
+/// Continues every descendant but those `spared`, children first: a shell that wakes before its foreground job
+/// would take the job for stopped and the terminal away from it.
+pub fn resume(root: i32, spared: &[i32]) -> io::Result<Signalled> {
     let mut tree = descendants(root)?;
+    tree.retain(|entry| !spared.contains(&entry.pid));
     tree.reverse();
     sweep(&tree, libc::SIGCONT)
 }
@@ -93,7 +94,8 @@ pub fn resume(root: i32) -> io::Result<Signalled> {
 /// next; the worst tree tried needed 12.
 const ROUNDS: usize = 100;
 
-/// Stops every descendant, and those they fork meanwhile, until a scan finds none running.
+/// Stops every descendant but those `spared` (a frozen cgroup's, say), and those they fork meanwhile, until a scan
+/// finds none running.
 ///
 /// Parents first, and each is waited for, lest a shell sees its foreground job stop. `denied` holds those that
 /// cannot be stopped. One in an uninterruptible sleep counts as stopped, for it stops before it runs its own
@@ -101,13 +103,14 @@ const ROUNDS: usize = 100;
 ///
 /// # Errors
 /// `TimedOut` if after a hundred sweeps something still runs.
-pub fn stop(root: i32) -> io::Result<Signalled> {
+pub fn stop(root: i32, spared: &[i32]) -> io::Result<Signalled> {
     let mut total = Signalled::default();
     let mut signalled: HashSet<(i32, u64)> = HashSet::new();
     for _ in 0..ROUNDS {
         let running: Vec<Entry> = descendants(root)?
             .into_iter()
             .filter(|entry| !entry.is_stopped() && !total.denied.contains(&entry.pid))
+            .filter(|entry| !spared.contains(&entry.pid))
             // A parent in vfork sleeps like this until its child, stopped by us, goes on to exec.
             .filter(|entry| {
                 entry.state != 'D' || !signalled.contains(&(entry.pid, entry.start_time))

@@ -58,6 +58,19 @@ fn all_beat(session: &Sandbox) {
     }
 }
 
+/// Moves a process out of the session's cgroup, as a login or systemd-run does.
+fn leave_cgroup(pid: i32) {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let mut fields = mounts.lines().map(|line| line.split(' '));
+    let top = fields.find_map(|mut fields| {
+        let (path, kind) = (fields.nth(1)?, fields.next()?);
+        (kind == "cgroup2").then(|| std::path::Path::new(path).join("cgroup.procs"))
+    });
+    if let Err(error) = std::fs::write(top.unwrap_or_default(), pid.to_string()) {
+        eprintln!("all stay in the cgroup that they are in: {error}");
+    }
+}
+
 fn stop_leaves_nothing(session: &Sandbox) {
     let pids = fled(session);
     all_beat(session);
@@ -74,6 +87,7 @@ fn stop_leaves_nothing(session: &Sandbox) {
 
 fn suspend_stops_and_resume_continues_all(session: &Sandbox) {
     let pids = fled(session);
+    leave_cgroup(pids[1]);
     all_beat(session);
     session.ok(["suspend", "fled"]);
     let frozen = beats(session);

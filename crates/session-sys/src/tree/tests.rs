@@ -89,7 +89,7 @@ fn stops_and_resumes_and_kills_what_forks_all_the_time() {
             read_until(output.as_fd(), "ready");
             for _ in 0..5 {
                 eventually("forkers fork", || descendants(own()).unwrap().len() > 8);
-                let stopped = stop(own()).unwrap();
+                let stopped = stop(own(), &[]).unwrap();
                 assert!(
                     stopped.sent >= 5 && stopped.denied.is_empty(),
                     "{stopped:?}"
@@ -108,7 +108,7 @@ fn stops_and_resumes_and_kills_what_forks_all_the_time() {
                         .iter()
                         .all(|entry| entry.is_stopped() || entry.state == 'D')
                 );
-                let resumed = resume(own()).unwrap();
+                let resumed = resume(own(), &[]).unwrap();
                 assert!(resumed.sent >= 5);
             }
             kill_all();
@@ -139,8 +139,8 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             });
             let job = crate::pty::foreground(&master).unwrap();
             for _ in 0..30 {
-                stop(own()).unwrap();
-                resume(own()).unwrap();
+                stop(own(), &[]).unwrap();
+                resume(own(), &[]).unwrap();
             }
             rustix::io::write(&master, b"echo\n").unwrap();
             // The terminal's own echo, then what cat makes of it.
@@ -180,7 +180,7 @@ fn reports_what_may_not_be_signalled() {
         // The same through this module: give up root for this thread, which is the only one.
         set_effective_uid(65534);
         let result = signal(own(), libc::SIGTERM);
-        let stopped = stop(own());
+        let stopped = stop(own(), &[]);
         set_effective_uid(0);
         let expected = Signalled {
             sent: 0,
