@@ -168,10 +168,11 @@ pub(crate) fn start(
         Error::new(Code::Limit, format!("{what}: {error}"))
     };
     let program = launch.program(stdio)?;
-    let gated = spawn::spawn(&program, cgroup.map(|group| group.fd()))
+    let into = cgroup.filter(|group| group.is_fresh());
+    let gated = spawn::spawn(&program, into.map(|group| group.fd()))
         .map_err(|error| failed("cannot start a process", &error))?;
     record(gated.pid())?;
-    let in_cgroup = gated.in_cgroup();
+    let in_cgroup = gated.in_cgroup() || cgroup.is_some_and(|group| group.add(gated.pid()).is_ok());
     let started = gated
         .open()
         .map_err(|error| failed("cannot start a process", &error))?;

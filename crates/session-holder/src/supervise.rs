@@ -199,6 +199,11 @@ impl Holder {
             limits: &spec.limits,
         };
         let (ends, theirs) = process::ends(stdio)?;
+        if let Some(group) = self.group.as_ref().filter(|group| !group.is_fresh())
+            && let Ok(renewed) = group.renewed()
+        {
+            self.group = Some(renewed);
+        }
         self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
         // Also a child that never gets past its gate has to be collected before the group is removed.
         self.childless = false;

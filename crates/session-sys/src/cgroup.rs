@@ -3,6 +3,7 @@
 //! It lies under the cgroup the caller runs in, because that is the one a service manager may have delegated
 //! to us, and works in the hybrid layout too, where version 2 is mounted without controllers.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +18,7 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags};
 pub struct Group {
     path: PathBuf,
     directory: OwnedFd,
+    fresh: Cell<bool>,
 }
 
 impl Group {
@@ -26,15 +28,8 @@ impl Group {
     /// `cgroup.kill` (`Unsupported`), not delegated to us (`PermissionDenied`).
     pub fn create(name: &str) -> io::Result<Self> {
         let path = path_of(name)?;
-        match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
-            Ok(()) => {
-                let group = Self::at(&path);
-                if group.is_err() {
-                    let _ = std::fs::remove_dir(&path); // made a moment ago, of no use
-                }
-                group
-            }
-            Err(rustix::io::Errno::EXIST) => {
+        match Self::make(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let group = Self::at(&path)?;
                 let owner = std::fs::metadata(&path)?.uid();
                 if owner != crate::process::effective_uid() && group.is_populated()? {
@@ -42,8 +37,33 @@ impl Group {
                 }
                 Ok(group)
             }
-            Err(error) => Err(error.into()),
+            made => made,
         }
+    }
+
+    fn make(path: &Path) -> io::Result<Self> {
+        rustix::fs::mkdir(path, Mode::from_raw_mode(0o755))?;
+        let group = Self::at(path);
+        match &group {
+            Ok(group) => group.fresh.set(true),
+            Err(_) => drop(std::fs::remove_dir(path)), // made a moment ago, of no use
+        }
+        group
+    }
+
+    /// Another in its place, which nothing is in; an error while something is.
+    pub fn renewed(&self) -> io::Result<Self> {
+        self.remove()?;
+        Self::make(&self.path)
+    }
+
+    /// Whether it was made by this process and never killed.
+    ///
+    /// Linux (seen on 6.18) sends SIGKILL to every process that clone3(2) creates in a cgroup that was ever killed:
+    /// it compares that group's count of kills with the count of the parent's group. Such a cgroup takes
+    /// processes by [`Group::add`] only.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh.get()
     }
 
     /// Opens the cgroup `session-NAME` under the caller's own one; `NotFound` if there is none. From another
@@ -62,6 +82,7 @@ impl Group {
         let group = Self {
             path: path.to_path_buf(),
             directory,
+            fresh: Cell::new(false),
         };
         match rustix::fs::statat(&group.directory, "cgroup.kill", AtFlags::empty()) {
             Ok(_) => Ok(group),
@@ -84,6 +105,7 @@ impl Group {
 
     /// Kills every process in it and below, those being forked included.
     pub fn kill(&self) -> io::Result<()> {
+        self.fresh.set(false);
         self.set("cgroup.kill", "1")
     }
 
@@ -124,7 +146,7 @@ impl Group {
         self.open("cgroup.events", OFlags::RDONLY)
     }
 
-    /// Moves a process into it: for a kernel that cannot create it there.
+    /// Moves a process into it, where it could not be created there.
     pub fn add(&self, pid: i32) -> io::Result<()> {
         self.set("cgroup.procs", &pid.to_string())
     }
@@ -335,7 +357,9 @@ pub(crate) mod tests {
         while group.is_populated().unwrap() {
             changed();
         }
-        group.remove().unwrap();
+        let renewed = group.renewed().unwrap();
+        assert!(renewed.is_fresh() && !group.is_fresh());
+        renewed.remove().unwrap();
         assert!(!group.path().exists());
     }
 

@@ -186,6 +186,23 @@ fn what_a_main_process_left_running_is_not_deleted_unasked() {
 }
 
 #[test]
+fn what_was_killed_as_a_whole_starts_again() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let script = "trap '' TERM HUP; echo $$ > ready; while :; do sleep 0.01; done";
+    let create = ["create", "-n", "phoenix", "--stop-timeout", "50ms", "--"];
+    session.ok([&create[..], &["sh", "-c", script]].concat());
+    let first = ready.pid();
+    session.ok(["restart", "phoenix"]);
+    let second = ready.pid();
+    session.ok(["kill", "-s", "KILL", "phoenix"]);
+    let third = ready.pid();
+    assert!(first != second && second != third);
+    session.ok(["exec", "phoenix", "true"]);
+    assert_eq!(session.pid("phoenix"), third);
+}
+
+#[test]
 fn kill_signals_every_process() {
     let session = Sandbox::new();
     let mut fifo = Fifo::new(session.path("got"));
