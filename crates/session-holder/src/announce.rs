@@ -8,6 +8,9 @@ use session_store::LastState;
 use crate::holder::{Holder, Until};
 use crate::supervision::{Refusal, Rest, State};
 
+/// So many notes are kept, the newest.
+const NOTES: usize = 16;
+
 impl Holder {
     /// The main process ended for good: the record says so, and then the clients are told.
     pub(crate) fn finish(&mut self) {
@@ -22,7 +25,7 @@ impl Holder {
         record.last.exit = self.facts.exit;
         record.last.restarts = self.supervision.restarts();
         record.last.started_at = self.facts.started_at.or(record.last.started_at);
-        record.last.notes = self.notes.clone();
+        record.last.notes = self.status().notes;
         if let (Some(_), Some(before)) = (&self.start_error, self.before_start.take()) {
             // A verb that failed has not happened.
             record.last = before;
@@ -46,7 +49,7 @@ impl Holder {
     /// Brings everything that shows the state up to date, and answers who waited for it.
     pub(crate) fn settle(&mut self) {
         match self.supervision.state() {
-            State::Running | State::Suspended => {
+            State::Running | State::Suspended | State::Beheaded { .. } => {
                 self.before_start = None;
                 self.answer(Until::Up, false);
             }
@@ -110,13 +113,15 @@ impl Holder {
     pub(crate) fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.diagnose(&note);
+            if self.notes.len() == NOTES {
+                self.notes.remove(0);
+            }
             self.notes.push(note);
-            self.notes.truncate(16);
         }
     }
 
     /// A line for `SESSION_LOG`.
-    fn diagnose(&self, what: &str) {
+    pub(crate) fn diagnose(&self, what: &str) {
         if self.diagnostics {
             // A full disk is no reason to panic.
             let name = &self.owned.record().name;

@@ -18,7 +18,9 @@ impl Holder {
             .and_then(|main| main.pid());
         let state = match self.supervision.state() {
             State::Starting { .. } | State::Running | State::Ending { .. } => Word::Running,
-            State::Suspended | State::Down(Rest::NotStarted) => Word::Suspended,
+            State::Suspended | State::Beheaded { .. } | State::Down(Rest::NotStarted) => {
+                Word::Suspended
+            }
             State::Backoff => Word::Backoff,
             State::Down(Rest::Stopped) => Word::Stopped,
             State::Down(Rest::Exited) => Word::Exited,

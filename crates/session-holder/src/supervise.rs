@@ -165,10 +165,12 @@ impl Holder {
             at: Timestamp::now(),
         };
         self.facts.exit = Some(exit);
-        if let State::Starting { asked: false, .. } = self.supervision.state() {
-            self.note(error.message.clone());
-        }
+        self.diagnose(&error.message);
         self.start_error = Some(error);
+        if let State::Starting { before: None, .. } = self.supervision.state() {
+            // It goes on trying; whoever asked for this try is told of it.
+            self.answer(Until::Up, true);
+        }
         self.happened(Event::SpawnFailed {
             exit,
             now: self.origin.elapsed(),

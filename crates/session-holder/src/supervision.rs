@@ -56,8 +56,8 @@ pub(crate) enum Rest {
 pub(crate) enum Then {
     /// Nothing: `stop`.
     Stop,
-    /// A new main process: `restart`, or `start` while a stop is under way.
-    Start,
+    /// A new main process: `restart`, or `start` while a stop is under way. `before` as in [`State::Starting`].
+    Start { before: Option<Rest> },
     /// Nothing, and `desired` stays: the machine shuts down.
     Leave,
 }
@@ -67,12 +67,19 @@ pub(crate) enum Then {
 pub(crate) enum State {
     /// Nothing runs and nothing is planned.
     Down(Rest),
-    /// Forked, not yet known to have executed. `asked`: a verb waits for it and is told of a failure.
-    Starting { asked: bool, before: Rest },
+    /// Forked, not yet known to have executed. `asked`: a verb waits for it and is told of a failure. `before`: where
+    /// the session rested until then, and rests again if it fails; `None` if it was up, and goes on trying.
+    Starting { asked: bool, before: Option<Rest> },
     /// It lives.
     Running,
     /// It lives, frozen.
     Suspended,
+    /// Frozen, and the main process was killed; whether another is started shows at `resume`.
+    Beheaded {
+        exit: Exit,
+        lived: Duration,
+        now: Duration,
+    },
     /// The stop signal was sent; after the timeout `killing`.
     Ending { then: Then, killing: bool },
     /// Waiting to be started again.
@@ -186,22 +193,24 @@ impl Supervision {
             asked: true,
             before,
         };
+        let before = self.before();
         let (state, actions) = match (self.state, event) {
             // Verbs.
             (S::Down(rest), E::Start) => {
                 self.budget.forgive();
-                (asked_start(rest), vec![Desire(Desired::Up), Spawn])
+                (asked_start(Some(rest)), vec![Desire(Desired::Up), Spawn])
             }
             (S::Backoff, E::Start) => {
                 self.budget.forgive();
-                (
-                    asked_start(Rest::Exited),
-                    vec![Desire(Desired::Up), Disarm, Spawn],
-                )
+                (asked_start(None), vec![Desire(Desired::Up), Disarm, Spawn])
+            }
+            (S::Beheaded { .. }, E::Start) => {
+                self.budget.forgive();
+                (asked_start(None), vec![Desire(Desired::Up), Thaw, Spawn])
             }
             (S::Ending { killing, .. }, E::Start | E::Restart) => (
                 S::Ending {
-                    then: Then::Start,
+                    then: Then::Start { before },
                     killing,
                 },
                 vec![Desire(Desired::Up)],
@@ -210,11 +219,11 @@ impl Supervision {
                 return Err(Refusal::Running);
             }
 
-            (S::Suspended, E::Stop) => {
+            (S::Suspended | S::Beheaded { .. }, E::Stop) => {
                 Self::end_frozen(Then::Stop, rules, vec![Desire(Desired::Down)])
             }
-            (S::Suspended, E::Restart) => {
-                Self::end_frozen(Then::Start, rules, vec![Desire(Desired::Up)])
+            (S::Suspended | S::Beheaded { .. }, E::Restart) => {
+                Self::end_frozen(Then::Start { before }, rules, vec![Desire(Desired::Up)])
             }
             (S::Ending { killing, .. }, E::Stop) => (
                 S::Ending {
@@ -224,11 +233,14 @@ impl Supervision {
                 vec![Desire(Desired::Down)],
             ),
             (_, E::Stop) => Self::end(Then::Stop, rules, vec![Desire(Desired::Down)]),
-            (_, E::Restart) => Self::end(Then::Start, rules, vec![Desire(Desired::Up)]),
+            (_, E::Restart) => Self::end(Then::Start { before }, rules, vec![Desire(Desired::Up)]),
 
             (S::Running, E::Suspend) => (S::Suspended, vec![Freeze]),
-            (S::Suspended, E::Suspend) => (S::Suspended, vec![]),
+            (S::Suspended | S::Beheaded { .. }, E::Suspend) => (self.state, vec![]),
             (S::Suspended, E::Resume) => (S::Running, vec![Thaw]),
+            (S::Beheaded { exit, lived, now }, E::Resume) => {
+                self.ended_frozen(&exit, lived, now, rules)
+            }
             (S::Running | S::Starting { .. }, E::Resume) => (self.state, vec![]),
             (S::Down(_) | S::Backoff | S::Ending { .. }, E::Suspend | E::Resume)
             | (S::Starting { .. }, E::Suspend) => {
@@ -236,10 +248,12 @@ impl Supervision {
             }
 
             // The machine goes down: as `stop`, but what is wanted stays.
-            (S::Suspended, E::Shutdown) => Self::end_frozen(Then::Leave, rules, vec![]),
+            (S::Suspended | S::Beheaded { .. }, E::Shutdown) => {
+                Self::end_frozen(Then::Leave, rules, vec![])
+            }
             (
                 S::Ending {
-                    then: Then::Start,
+                    then: Then::Start { .. },
                     killing,
                 },
                 E::Shutdown,
@@ -259,33 +273,39 @@ impl Supervision {
             (
                 S::Starting {
                     asked: true,
-                    before: before @ (Rest::NotStarted | Rest::Stopped),
+                    before: Some(before @ (Rest::NotStarted | Rest::Stopped)),
                 },
                 E::SpawnFailed { .. },
             ) => (S::Down(before), vec![Desire(Desired::Down), Finish]),
             (
                 S::Starting {
                     asked: true,
-                    before,
+                    before: Some(before),
                 },
                 E::SpawnFailed { .. },
             ) => (S::Down(before), vec![Finish]),
             (S::Starting { .. }, E::SpawnFailed { exit, now }) => {
-                self.ended(&exit, Duration::ZERO, now, rules)
+                match self.ended(&exit, Duration::ZERO, now, rules) {
+                    // What fails at once would fail at once again, within the same event.
+                    (S::Starting { .. }, _) => (S::Backoff, vec![Arm(KILL_AGAIN)]),
+                    later => later,
+                }
             }
             (S::Starting { .. } | S::Running, E::MainExited { exit, lived, now }) => {
                 self.ended(&exit, lived, now, rules)
             }
-            // Only SIGKILL gets through to the frozen; what is started next must not be born frozen.
+            // Only SIGKILL gets through to the frozen. What would follow was not to run either.
             (S::Suspended, E::MainExited { exit, lived, now }) => {
-                let (state, mut actions) = self.ended(&exit, lived, now, rules);
-                actions.insert(0, Thaw);
-                (state, actions)
+                if rules.policy.wants_restart(&exit) {
+                    (S::Beheaded { exit, lived, now }, vec![])
+                } else {
+                    self.ended_frozen(&exit, lived, now, rules)
+                }
             }
             (S::Backoff, E::Timer) => (
                 S::Starting {
                     asked: false,
-                    before: Rest::Exited,
+                    before: None,
                 },
                 vec![Spawn],
             ),
@@ -319,30 +339,64 @@ impl Supervision {
             ) => (S::Down(Rest::Exited), vec![Disarm, Finish]),
             (
                 S::Ending {
-                    then: Then::Start, ..
+                    then: Then::Start { before },
+                    ..
                 },
                 E::Empty,
             ) => {
                 self.budget.forgive();
-                (asked_start(Rest::Stopped), vec![Disarm, Spawn])
+                (asked_start(before), vec![Disarm, Spawn])
             }
 
             // Late news of what is over already.
             (
-                S::Down(_) | S::Backoff | S::Ending { .. } | S::Running | S::Suspended,
+                S::Down(_)
+                | S::Backoff
+                | S::Ending { .. }
+                | S::Running
+                | S::Suspended
+                | S::Beheaded { .. },
                 E::Executed | E::SpawnFailed { .. },
             )
-            | (S::Down(_) | S::Backoff | S::Ending { .. }, E::MainExited { .. })
             | (
-                S::Down(_) | S::Backoff | S::Starting { .. } | S::Running | S::Suspended,
+                S::Down(_) | S::Backoff | S::Ending { .. } | S::Beheaded { .. },
+                E::MainExited { .. },
+            )
+            | (
+                S::Down(_)
+                | S::Backoff
+                | S::Starting { .. }
+                | S::Running
+                | S::Suspended
+                | S::Beheaded { .. },
                 E::Empty | E::Stuck,
             )
-            | (S::Down(_) | S::Starting { .. } | S::Running | S::Suspended, E::Timer) => {
-                (self.state, vec![])
-            }
+            | (
+                S::Down(_) | S::Starting { .. } | S::Running | S::Suspended | S::Beheaded { .. },
+                E::Timer,
+            ) => (self.state, vec![]),
         };
         self.state = state;
         Ok(actions)
+    }
+
+    /// Where a start that fails leads back to, as in [`State::Starting`].
+    fn before(&self) -> Option<Rest> {
+        match self.state {
+            State::Down(rest) => Some(rest),
+            State::Starting {
+                asked: true,
+                before,
+            }
+            | State::Ending {
+                then: Then::Start { before },
+                ..
+            } => before,
+            State::Ending {
+                then: Then::Stop, ..
+            } => Some(Rest::Stopped),
+            _ => None,
+        }
     }
 
     fn end(then: Then, rules: &Rules, mut actions: Vec<Action>) -> (State, Vec<Action>) {
@@ -363,6 +417,19 @@ impl Supervision {
         (state, actions)
     }
 
+    /// As [`Supervision::ended`], of a frozen tree: what is started next must not be born frozen.
+    fn ended_frozen(
+        &mut self,
+        exit: &Exit,
+        lived: Duration,
+        now: Duration,
+        rules: &Rules,
+    ) -> (State, Vec<Action>) {
+        let (state, mut actions) = self.ended(exit, lived, now, rules);
+        actions.insert(0, Action::Thaw);
+        (state, actions)
+    }
+
     /// The main process ended by itself: the policy decides.
     fn ended(
         &mut self,
@@ -380,7 +447,7 @@ impl Supervision {
             } => (
                 State::Starting {
                     asked: false,
-                    before: Rest::Exited,
+                    before: None,
                 },
                 vec![Action::Spawn],
             ),

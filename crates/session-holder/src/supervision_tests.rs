@@ -171,9 +171,42 @@ fn a_frozen_tree_has_the_signal_before_it_thaws() {
     let position = |wanted| actions.iter().position(|action| *action == wanted);
     assert!(position(Action::Signal) < position(Thaw));
     assert_eq!(after(&RULES, &up_and(&[Event::Suspend])).0, [Freeze]);
+}
+
+#[test]
+fn what_is_suspended_starts_nothing_until_it_is_resumed() {
+    let dead = up_and(&[Event::Suspend, ended(code(9))]);
+    let (actions, state) = after(&RULES, &dead);
+    assert!(actions.is_empty() && matches!(state, State::Beheaded { .. }));
+    let and = |event| after(&RULES, &[&dead[..], &[event]].concat()).0;
+    assert_eq!(and(Event::Resume), [Thaw, Spawn]);
+    assert_eq!(and(Event::Start), [Desire(Desired::Up), Thaw, Spawn]);
+    assert!(and(Event::Stop).ends_with(&[Thaw]));
+    let for_good = up_and(&[Event::Suspend, ended(code(0))]);
     assert_eq!(
-        after(&RULES, &up_and(&[Event::Suspend, ended(code(9))])).0,
-        [Thaw, Spawn]
+        after(&RULES, &for_good),
+        (vec![Thaw, Finish], State::Down(Rest::Exited))
+    );
+}
+
+#[test]
+fn what_was_up_is_kept_trying_after_a_verb_failed() {
+    let failed = Event::SpawnFailed {
+        exit: code(126),
+        now: SECOND,
+    };
+    let again = (vec![Arm(KILL_AGAIN)], State::Backoff);
+    let restart = up_and(&[Event::Restart, Event::Empty, failed]);
+    assert_eq!(after(&RULES, &restart), again);
+    let backoff = up_and(&[ended(code(1)), failed, Event::Start, failed]);
+    assert_eq!(after(&RULES, &backoff), again);
+    let stopping = up_and(&[Event::Stop, Event::Restart, Event::Empty, failed]);
+    assert_eq!(
+        after(&RULES, &stopping),
+        (
+            vec![Desire(Desired::Down), Finish],
+            State::Down(Rest::Stopped)
+        )
     );
 }
 

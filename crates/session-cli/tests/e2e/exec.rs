@@ -107,7 +107,9 @@ fn stopping_the_session_ends_what_was_executed_in_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while session.ok(["ps", "s"]).matches("sleep 1000").count() < 2 {}
+    crate::support::until("both run", || {
+        session.ok(["ps", "s"]).matches("sleep 1000").count() == 2
+    });
     session.ok(["stop", "s"]);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
     session.falls_silent();

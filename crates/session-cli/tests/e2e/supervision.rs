@@ -152,6 +152,54 @@ fn a_command_that_vanished_is_a_failure_with_its_reason() {
 }
 
 #[test]
+fn a_suspended_session_whose_process_is_killed_stays_suspended() {
+    let session = Sandbox::new();
+    let mut starts = Fifo::new(session.path("starts"));
+    let script = "echo $$ > starts; exec sleep 1000";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
+    let first = starts.pid();
+    session.ok(["suspend", "s"]);
+    crate::support::kill(first, Signal::KILL);
+    crate::support::dies(first);
+    crate::support::until("its end is seen", || session.status("s")["pid"].is_null());
+    assert_eq!(session.status("s")["state"], "suspended");
+    assert_eq!(session.status("s")["exit"]["signal"], "SIGKILL");
+    session.ok(["resume", "s"]);
+    assert_ne!(starts.pid(), first);
+    assert_eq!(session.status("s")["state"], "running");
+}
+
+#[test]
+fn a_restart_that_fails_is_tried_again() {
+    let session = Sandbox::new();
+    let mut starts = Fifo::new(session.path("starts"));
+    let script = session.path("tool");
+    let write = |interpreter: &str| {
+        std::fs::write(
+            &script,
+            format!("#!{interpreter}\necho $$ > starts\nexec sleep 1000\n"),
+        )
+        .unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).unwrap();
+    };
+    write("/bin/sh");
+    let delays = ["--restart-delay", "10ms", "--restart-limit", "100000/1h"];
+    session.ok([&["create", "-n", "s"][..], &delays, &["--", "./tool"]].concat());
+    let first = starts.pid();
+    write("/no/such/interpreter");
+    let refused = session.run(["restart", "s"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("interpreter"), "{refused:?}");
+    assert_eq!(session.status("s")["desired"], "up");
+    assert_eq!(session.run(["start", "s"]).code, 1);
+    write("/bin/sh");
+    assert_ne!(starts.pid(), first);
+    session.reaches("s", "running");
+    assert_eq!(session.status("s")["notes"], serde_json::json!([]));
+}
+
+#[test]
 fn a_killed_holder_is_never_followed_by_a_second_process() {
     let session = Sandbox::new();
     let mut ready = crate::support::Fifo::new(session.path("ready"));

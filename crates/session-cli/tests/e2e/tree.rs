@@ -43,19 +43,11 @@ fn beats(session: &Sandbox) -> Vec<u64> {
 
 /// Waits until every heart has beaten again.
 fn all_beat(session: &Sandbox) {
-    let (before, started) = (beats(session), Instant::now());
-    while beats(session)
-        .iter()
-        .zip(&before)
-        .any(|(now, before)| now <= before)
-    {
-        assert!(
-            started.elapsed() < crate::support::PATIENCE,
-            "some do not go on: {:?}",
-            beats(session)
-        );
-        std::thread::yield_now();
-    }
+    let before = beats(session);
+    crate::support::until("all go on", || {
+        let now = beats(session);
+        now.iter().zip(&before).all(|(now, before)| now > before)
+    });
 }
 
 /// Moves a process out of the session's cgroup, as a login or systemd-run does.

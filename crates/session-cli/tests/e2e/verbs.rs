@@ -213,7 +213,9 @@ fn verbs_at_the_wrong_moment_are_refused_or_do_nothing() {
 fn ps_and_purge_and_doctor() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "s", "--", "sh", "-c", "sleep 1000 & wait"]);
-    while session.ok(["ps", "s"]).matches("sleep 1000").count() < 2 {}
+    crate::support::until("both run", || {
+        session.ok(["ps", "s"]).matches("sleep 1000").count() == 2
+    });
     let pid = session.pid("s").to_string();
     assert!(session.ok(["ps", "s"]).contains(&pid));
     session.ok(["create", "-n", "gone", "--restart", "no", "true"]);

@@ -283,6 +283,15 @@ pub(crate) fn kill(pid: i32, signal: Signal) {
     }
 }
 
+/// Asks until the answer is yes: for what tells nobody that it has come.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// Waits until the process is dead; one that is dead already is fine.
 pub(crate) fn dies(pid: i32) {
     if let Ok(pidfd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
