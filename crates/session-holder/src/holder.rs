@@ -270,12 +270,17 @@ impl Holder {
 
     fn rest_streams(&mut self, now: Instant) {
         let mut next: Option<Instant> = None;
+        let behind = self.owed_to_lossless();
         for output in self
             .processes
             .values_mut()
             .flat_map(|process| &mut process.outputs)
         {
-            let due = output.last() + QUIET;
+            let mut due = output.last() + QUIET;
+            if due <= now && behind.contains(&output.stream) {
+                // What a waiting pipe has not taken may be nowhere else: the log may be short, or on a full disk.
+                due = now + QUIET;
+            }
             if due <= now {
                 output.rest();
             } else {

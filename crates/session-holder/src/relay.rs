@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use rustix::event::epoll::{self, EventFlags};
-use session_protocol::{Notice, ProcessId};
+use session_protocol::{Notice, ProcessId, StreamId};
 
 use crate::holder::Holder;
 use crate::output::Source as Read;
@@ -240,7 +240,17 @@ impl Holder {
         }
     }
 
-    pub(crate) fn lossless_lag(&self, stream: session_protocol::StreamId) -> u64 {
+    /// The streams of which a client that must not lose a byte has not been sent all.
+    pub(crate) fn owed_to_lossless(&self) -> Vec<StreamId> {
+        self.processes
+            .values()
+            .flat_map(|process| &process.outputs)
+            .map(|output| output.stream)
+            .filter(|stream| self.lossless_lag(*stream) > 0)
+            .collect()
+    }
+
+    pub(crate) fn lossless_lag(&self, stream: StreamId) -> u64 {
         let head = self
             .processes
             .get(&stream.process())

@@ -138,6 +138,11 @@ impl Sandbox {
 
     /// Runs a shell line with `$SESSION` as the executable.
     pub(crate) fn shell(&self, line: &str) -> Ran {
+        ran(&mut self.shell_command(line))
+    }
+
+    /// The same, to be started by the test.
+    pub(crate) fn shell_command(&self, line: &str) -> Command {
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", line])
@@ -150,7 +155,7 @@ impl Sandbox {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
-        ran(&mut command)
+        command
     }
 
     /// `session ARGS` on a terminal of its own.
