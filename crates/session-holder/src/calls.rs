@@ -38,7 +38,11 @@ impl Holder {
             },
             Call::Start {} => return self.verb(number, id, Event::Start, Until::Up),
             Call::Stop { deleting } => {
-                self.deleting |= deleting;
+                self.deleting = deleting;
+                if deleting {
+                    // Set anew, and shorter, once all has ended.
+                    self.timers.patience = Some(std::time::Instant::now());
+                }
                 return self.verb(number, id, Event::Stop, Until::Down);
             }
             Call::Restart {} => match self.startable() {

@@ -26,6 +26,8 @@ use crate::token::Token;
 const QUIET: Duration = Duration::from_secs(1);
 /// A client that did not introduce itself, or does not take its last bytes, is waited for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// The same, once the session is to be deleted: somebody waits for that.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// A wait that ends without anything due is taken up again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -311,7 +313,8 @@ impl Holder {
                 || !connection.attachments.is_empty()
         });
         if waiting && self.timers.patience.is_none() {
-            self.timers.patience = Some(Instant::now() + PATIENCE);
+            let patience = if self.deleting { LAST_CALL } else { PATIENCE };
+            self.timers.patience = Some(Instant::now() + patience);
         }
         !waiting
     }

@@ -243,9 +243,10 @@ impl Holder {
             .connections
             .iter()
             .filter(|(_, connection)| {
-                // Neither who started us and has yet to ask, nor who must not lose a byte is hurried.
-                let patient =
-                    connection.awaited || connection.attachments.iter().any(|it| it.lossless);
+                // Neither who started us and has yet to ask, nor who must not lose a byte is hurried, unless all
+                // of it is to be deleted.
+                let lossless = connection.attachments.iter().any(|it| it.lossless);
+                let patient = connection.awaited || lossless && !self.deleting;
                 (over && !patient) || (!connection.introduced && now >= connection.since + PATIENCE)
             })
             .map(|(number, _)| *number)

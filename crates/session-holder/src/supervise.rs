@@ -135,6 +135,7 @@ impl Holder {
         let mut record = record.clone();
         record.desired = desired;
         if up {
+            self.deleting = false;
             self.before_start = Some(record.last.clone());
             record.last.state = LastState::Up;
         }

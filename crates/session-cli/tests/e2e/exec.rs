@@ -76,6 +76,23 @@ fn a_slow_reader_loses_nothing() {
 }
 
 #[test]
+fn a_reader_that_waits_does_not_keep_a_session_from_being_deleted() {
+    let session = held();
+    crate::support::ran(std::process::Command::new("mkfifo").arg(session.path("go")));
+    let line = "$SESSION exec s -- sh -c 'echo > ready; exec yes' | (read go < go; wc -c)";
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
+    let paged = session
+        .shell_command(line)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    ready.line();
+    session.ok(["rm", "-f", "s"]);
+    std::fs::write(session.path("go"), "go\n").unwrap();
+    assert!(paged.wait_with_output().unwrap().status.success());
+}
+
+#[test]
 fn on_a_terminal_it_is_a_terminal() {
     let session = held();
     let mut terminal = session.terminal(&[
