@@ -235,7 +235,8 @@ impl From<session_holder::Error> for Failure {
         match error {
             session_holder::Error::Store(error) => error.into(),
             error @ session_holder::Error::Start { .. } => Self::new(Code::Io, error.to_string()),
-            error @ session_holder::Error::Reclaim { .. } => {
+            error @ (session_holder::Error::Reclaim { .. }
+            | session_holder::Error::Unknown { .. }) => {
                 Self::new(Code::NotEmpty, error.to_string())
             }
         }

@@ -16,12 +16,21 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Starts the main process and answers once it runs. One that runs already is an error.
 pub(crate) fn start(session: &Session) -> Result<Status, Failure> {
-    or_launch(session, Call::Start {})
+    match session_client::ask(session, Call::Start {})? {
+        Asked::Answer(_, status) => Ok(status),
+        Asked::Owned(owned) => match owned.status() {
+            status if status.unwatched => {
+                let hint = format!("`session restart {}` ends it first", status.name);
+                Err(Failure::sentence(Code::Running, status.sentence()).hint(hint))
+            }
+            _ => launch(&owned),
+        },
+    }
 }
 
-/// Asks the holder to get the main process running; without a holder a new one does.
-pub(crate) fn or_launch(session: &Session, call: Call) -> Result<Status, Failure> {
-    match session_client::ask(session, call)? {
+/// Ends what runs, and starts the main process; without a holder a new one does that.
+pub(crate) fn restart(session: &Session) -> Result<Status, Failure> {
+    match session_client::ask(session, Call::Restart {})? {
         Asked::Answer(_, status) => Ok(status),
         Asked::Owned(owned) => launch(&owned),
     }
@@ -85,18 +94,20 @@ fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
     let reclaimed = match session_holder::reclaim(owned) {
         Ok(reclaimed) => reclaimed,
         // It cannot be told whether it lives: its pid namespace is another, or gone. That keeps a new one from
-        // being started, but nobody from giving this one up.
-        Err(error) => {
+        // being started, until a person gives this one up.
+        Err(session_holder::Error::Unknown { pid, source }) => {
+            owned.forget_identity()?;
             return Ok(Some(format!(
-                "what an earlier holder left is unknown: {error}"
+                "gave up process {pid} of an earlier run, of which nothing is known: {source}"
             )));
         }
+        Err(error) => return Err(error.into()),
     };
+    owned.forget_identity()?;
+    let (name, ended) = (&owned.record().name, reclaimed.ended);
     Ok((!reclaimed.proven).then(|| {
         format!(
-            "ended {} processes that an earlier holder of '{}' left; without a cgroup there may be others",
-            reclaimed.ended,
-            owned.record().name
+            "ended {ended} processes that an earlier holder of '{name}' left; without a cgroup there may be others"
         )
     }))
 }

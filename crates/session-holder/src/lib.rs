@@ -55,6 +55,16 @@ pub enum Error {
     /// The session's files.
     #[error(transparent)]
     Store(#[from] session_store::Error),
+    /// Whether what an earlier holder left still runs cannot be known.
+    #[error(
+        "whether process {pid} of an earlier run still lives is unknown: {source}; `session stop` gives it up"
+    )]
+    Unknown {
+        /// The earlier main process.
+        pid: i32,
+        /// Why.
+        source: std::io::Error,
+    },
     /// What an earlier holder left running does not end.
     #[error("process {pid} of an earlier run does not end: {source}")]
     Reclaim {

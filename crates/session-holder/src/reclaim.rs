@@ -30,7 +30,7 @@ pub struct Reclaimed {
 /// Ends what is left of an earlier run of the session.
 ///
 /// # Errors
-/// A process that cannot be ended is named; then nothing may be started.
+/// A process that cannot be ended or looked for is named; then nothing may be started.
 pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
     let Some(identity) = owned.read_identity()? else {
         return Ok(Reclaimed {
@@ -38,10 +38,11 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
             proven: true,
         });
     };
-    let boot = session_sys::identity::boot_id().map_err(|source| Error::Reclaim {
+    let unknown = |source| Error::Unknown {
         pid: identity.pid,
         source,
-    })?;
+    };
+    let boot = session_sys::identity::boot_id().map_err(unknown)?;
     if identity.boot_id != boot {
         return Ok(Reclaimed {
             ended: 0,
@@ -54,7 +55,7 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
     };
     let mut ended = 0;
     let group = Group::open_existing(&owned.record().id.to_string()).ok();
-    if let Some(pidfd) = identity.open().map_err(failed)? {
+    if let Some(pidfd) = identity.open().map_err(unknown)? {
         let spec = &owned.record().spec;
         let polite = Signal::from_named_raw(spec.stop_signal.number()).unwrap_or(Signal::TERM);
         if let Some(group) = &group {

@@ -33,6 +33,8 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     let signals = SignalFd::new(&[Signal::CHLD.number(), Signal::TERM.number()])
         .map_err(step("watch signals"))?;
 
+    // Before the directory changes, in which its name may be meant.
+    let diagnostics = diagnostics();
     let mut owned = Owned::from_inherited(directory, lock)?;
     owned.announce_holder()?;
     let _ = rustix::process::chdir("/");
@@ -60,7 +62,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     holder
         .begin(client)
         .map_err(step("watch the first descriptors"))?;
-    holder.diagnostics = diagnostics();
+    holder.diagnostics = diagnostics.is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
     holder.run().map_err(step("wait for events"))?;
     holder.end();
     Ok(())
@@ -129,12 +131,10 @@ fn lift_limits() -> Vec<Limit> {
     lifted.into_iter().filter_map(lift).collect()
 }
 
-/// Sends standard error to the file that `SESSION_LOG` names, if it names one that can be written.
-fn diagnostics() -> bool {
+/// The file that `SESSION_LOG` names, if it names one that can be written; standard error goes there.
+fn diagnostics() -> Option<OwnedFd> {
     use rustix::fs::{Mode, OFlags};
-    let Some(path) = std::env::var_os("SESSION_LOG").filter(|path| !path.is_empty()) else {
-        return false;
-    };
+    let path = std::env::var_os("SESSION_LOG").filter(|path| !path.is_empty())?;
     // Never waiting for a FIFO's reader, never through a link that someone else put there.
     let flags = OFlags::WRONLY
         | OFlags::APPEND
@@ -142,9 +142,7 @@ fn diagnostics() -> bool {
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
         | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
-        .and_then(rustix::stdio::dup2_stderr)
-        .is_ok()
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).ok()
 }
 
 impl Holder {

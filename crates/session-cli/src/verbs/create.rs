@@ -63,7 +63,12 @@ impl Create {
         let owned = context.root()?.create(wanted, spec)?;
         let status = if owned.record().spec.start_suspended {
             match owned.make_durable() {
-                Ok(()) => owned.status(),
+                Ok(()) => {
+                    let status = owned.status();
+                    // Attaching is for another to own it: the holder that Enter starts.
+                    drop(owned);
+                    status
+                }
                 Err(error) => {
                     discard(owned);
                     return Err(error.into());

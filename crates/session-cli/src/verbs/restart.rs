@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use session_protocol::Call;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -27,7 +26,7 @@ pub(crate) struct Restart {
 impl Restart {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
-            let status = lifecycle::or_launch(session, Call::Restart {})?;
+            let status = lifecycle::restart(session)?;
             context.verbose(status.sentence())
         })
     }

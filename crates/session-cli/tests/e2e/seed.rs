@@ -46,6 +46,14 @@ fn a_suspended_session_waits_for_enter() {
     terminal.send("\r");
     terminal.shows("it runs");
     assert_eq!(session.status("backend")["state"], "running");
+
+    let create = ["create", "-a", "-s", "-n", "at-once"];
+    let mut terminal =
+        session.terminal(&[&create[..], &["sh", "-c", "echo so does it; exec cat"]].concat());
+    terminal.raw_mode();
+    terminal.shows(":");
+    terminal.send("\r");
+    terminal.shows("so does it");
 }
 
 #[test]

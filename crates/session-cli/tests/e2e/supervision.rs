@@ -232,7 +232,8 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
         1,
         "nobody will see its end"
     );
-    session.ok(["start", "tough"]);
+    assert_eq!(session.run(["start", "tough"]).code, 1, "it runs");
+    session.ok(["restart", "tough"]);
     assert!(
         !crate::support::lives(first),
         "the first is ended before the second begins"
@@ -243,6 +244,35 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
     assert_eq!(session.pid("tough"), second);
     session.ok(["rm", "-f", "tough"]);
     session.falls_silent();
+}
+
+#[test]
+fn what_a_lost_pid_namespace_left_can_be_given_up() {
+    let session = Sandbox::new();
+    let created = session.shell("unshare -pf --mount-proc $SESSION create -q -n gone sleep 1000");
+    if created.err.contains("unshare") {
+        return eprintln!("SKIPPED, no pid namespace: {}", created.err);
+    }
+    let refused = session.run(["start", "gone"]);
+    assert_eq!(refused.code, 1, "it may live: {refused:?}");
+    assert!(refused.err.contains("pid namespace"), "{refused:?}");
+    let stopped = session.run(["stop", "gone"]);
+    assert!(
+        stopped.code == 0 && stopped.err.contains("gave up"),
+        "{stopped:?}"
+    );
+    session.ok(["start", "gone"]);
+    assert_eq!(session.status("gone")["state"], "running");
+}
+
+#[test]
+fn diagnostics_go_where_the_caller_means() {
+    let session = Sandbox::new();
+    let created = session.shell("SESSION_LOG=log $SESSION create -q -n s sleep 1000");
+    assert_eq!(created.code, 0, "{created:?}");
+    session.ok(["rm", "-f", "s"]);
+    let log = std::fs::read_to_string(session.path("log")).unwrap();
+    assert!(log.contains(" s "), "{log}");
 }
 
 #[test]
