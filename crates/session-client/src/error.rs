@@ -20,9 +20,9 @@ pub enum Error {
     #[error("the session's holder did not answer in time")]
     Late,
     /// There is a holder, and it does not answer.
-    #[error("the holder of the session, PID {pid}, does not answer")]
+    #[error("{}", unreachable(*pid))]
     Unreachable {
-        /// Its pid.
+        /// Its pid; 0 if it is not a holder that keeps the session busy.
         pid: i32,
     },
     /// A connection could not be made or used.
@@ -45,6 +45,13 @@ pub enum Error {
     /// The session itself could not be read.
     #[error(transparent)]
     Store(#[from] session_store::Error),
+}
+
+fn unreachable(pid: i32) -> String {
+    match pid {
+        0 => "another command keeps the session busy".to_owned(),
+        pid => format!("the holder of the session, PID {pid}, does not answer"),
+    }
 }
 
 impl Error {

@@ -105,16 +105,39 @@ fn attempt(session: &Session) -> Result<Option<Connection>, Error> {
     match Connection::open(session) {
         Ok(connection) => Ok(Some(connection)),
         Err(Error::Closed) => Ok(None),
-        Err(Error::Io { source, .. })
-            if matches!(
-                source.kind(),
-                ErrorKind::ConnectionRefused | ErrorKind::NotFound
-            ) =>
-        {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            rouse(session)?;
             Ok(None)
         }
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::ConnectionRefused => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A holder whose socket was deleted makes another at SIGUSR1. It is sent to no other process: the pid on file may be
+/// that of an earlier holder, whose number anyone may have now.
+fn rouse(session: &Session) -> Result<(), Error> {
+    let Some((pid, pidfd)) = living_holder(session)? else {
+        return Ok(());
+    };
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|byte| *byte == 0);
+    if words.nth(2) == Some(session.id().to_string().as_bytes()) {
+        let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::USR1);
+    }
+    Ok(())
+}
+
+/// The holder on file, if that process lives.
+fn living_holder(session: &Session) -> Result<Option<(i32, OwnedFd)>, Error> {
+    let Some(live) = session.read_live()?.filter(|live| live.holder > 0) else {
+        return Ok(None);
+    };
+    let alive = |pidfd: &OwnedFd| !session_sys::identity::dead(pidfd);
+    let pidfd = pidfd(live.holder).filter(alive);
+    Ok(pidfd
+        .filter(|_| session.holder_lives().unwrap_or(false))
+        .map(|pidfd| (live.holder, pidfd)))
 }
 
 /// Waits until the holder that hung up is dead, for a moment at most: whoever asks again does not spin.
@@ -127,14 +150,15 @@ pub fn hung_up(session: &Session) -> Result<(), Error> {
 
 /// Waits for the holder's death, or for a moment; gives its pid, as far as it is known.
 fn pause(session: &Session, deadline: Instant) -> Result<i32, Error> {
-    let holder = session.read_live()?.map_or(0, |live| live.holder);
+    let holder = living_holder(session)?;
+    let pid = holder.as_ref().map_or(0, |(pid, _)| *pid);
     let now = Instant::now();
     if now >= deadline {
-        return Err(Error::Unreachable { pid: holder });
+        return Err(Error::Unreachable { pid });
     }
     let until = (now + SLICE).min(deadline);
-    match pidfd(holder).filter(|_| session.holder_lives().unwrap_or(false)) {
-        Some(pidfd) => {
+    match holder {
+        Some((_, pidfd)) => {
             wait(std::os::fd::AsFd::as_fd(&pidfd), Some(until))?;
         }
         None => {
@@ -143,7 +167,7 @@ fn pause(session: &Session, deadline: Instant) -> Result<i32, Error> {
             let _ = rustix::event::poll(&mut [], left.as_ref());
         }
     }
-    Ok(holder)
+    Ok(pid)
 }
 
 /// The pid may be an old one whose number someone else has now; then it is not waited for longer than a slice.

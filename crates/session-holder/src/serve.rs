@@ -11,6 +11,8 @@ use crate::connection::Connection;
 use crate::holder::{Holder, PATIENCE};
 use crate::token::Token;
 
+/// Clients that may wait at the socket, at most as many as the system allows (listen(2)).
+pub(crate) const BACKLOG: i32 = 4096;
 /// Clients at once; for one more the oldest idle one is let go.
 const MOST_CLIENTS: usize = 512;
 /// Bytes taken from a client before others get their turn.
@@ -46,6 +48,26 @@ impl Holder {
                 }
                 Err(_) => return,
             }
+        }
+    }
+
+    /// SIGUSR1: someone looked for the socket in vain. One that was deleted is made anew.
+    pub(crate) fn listen_again(&mut self) {
+        let directory = self.owned.session().directory_fd();
+        let there = rustix::fs::statat(directory, "socket", rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+        if there.is_ok() {
+            return;
+        }
+        let listened = session_sys::socket::listen(directory, "socket", BACKLOG).and_then(|new| {
+            self.watch(&new, Token::Listener, EventFlags::IN)?;
+            Ok(new)
+        });
+        match listened {
+            Ok(listener) => {
+                let _ = epoll::delete(&self.epoll, &self.listener);
+                self.listener = listener;
+            }
+            Err(error) => self.note(format!("the socket is gone: {error}")),
         }
     }
 

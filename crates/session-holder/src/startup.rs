@@ -15,6 +15,7 @@ use session_sys::spawn::Limit;
 
 use crate::Error;
 use crate::holder::{Holder, Parts};
+use crate::serve::BACKLOG;
 use crate::supervision::Event;
 use crate::token::Token;
 
@@ -30,7 +31,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     detach().map_err(step("detach from the caller"))?;
     let umask = process::set_umask(0o077);
     let limits = lift_limits();
-    let signals = SignalFd::new(&[Signal::CHLD.number(), Signal::TERM.number()])
+    let signals = SignalFd::new(&[Signal::CHLD, Signal::TERM, Signal::USR1].map(Signal::number))
         .map_err(step("watch signals"))?;
 
     // Before the directory changes, in which its name may be meant.
@@ -42,7 +43,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| step("make an epoll")(error.into()))?;
     // Before anything runs: on a full disk there is no socket, and then there is to be no process either.
-    let listener = session_sys::socket::listen(owned.session().directory_fd(), "socket", 4096)
+    let listener = session_sys::socket::listen(owned.session().directory_fd(), "socket", BACKLOG)
         .map_err(step("listen on the session's socket"))?;
     let mut holder = Holder::new(Parts {
         epoll,
@@ -85,8 +86,7 @@ fn detach() -> io::Result<()> {
     // A caller that ignores SIGCHLD (nohup, cron) would have the kernel reap our children unseen (wait(2)).
     session_sys::event::default(Signal::CHLD.number())?;
     for signal in [
-        "HUP", "INT", "QUIT", "PIPE", "ALRM", "USR1", "USR2", "TSTP", "TTIN", "TTOU", "XFSZ",
-        "XCPU",
+        "HUP", "INT", "QUIT", "PIPE", "ALRM", "USR2", "TSTP", "TTIN", "TTOU", "XFSZ", "XCPU",
     ] {
         if let Ok(signal) = signal.parse::<Signal>() {
             session_sys::event::ignore(signal.number())?;

@@ -383,6 +383,8 @@ impl Holder {
         while let Ok(Some(signal)) = self.signals.next() {
             if signal == Signal::TERM.number() {
                 self.happened(Event::Shutdown);
+            } else if signal == Signal::USR1.number() {
+                self.listen_again();
             }
         }
         self.reap();

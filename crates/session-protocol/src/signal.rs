@@ -25,6 +25,8 @@ impl Signal {
     pub const KILL: Self = Self(9);
     /// Polite request to end.
     pub const TERM: Self = Self(15);
+    /// SIGUSR1.
+    pub const USR1: Self = Self(10);
     /// A child ended or stopped.
     pub const CHLD: Self = Self(17);
     /// Go on after a stop.

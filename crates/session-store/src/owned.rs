@@ -243,12 +243,16 @@ impl Owned {
 /// Removes a directory whose record is gone. `live` goes last: until then the lock keeps others out.
 pub(crate) fn remove_rest(session: &Session) -> rustix::io::Result<()> {
     files::clear(session.directory_fd(), Some("live"), 32)?;
-    files::clear(session.directory_fd(), None, 0)?;
-    rustix::fs::unlinkat(
-        session.root.sessions(),
-        session.id().to_string(),
-        AtFlags::REMOVEDIR,
-    )
+    let id = session.id().to_string();
+    let mut tries = 0..100;
+    loop {
+        files::clear(session.directory_fd(), None, 0)?;
+        match rustix::fs::unlinkat(session.root.sessions(), &id, AtFlags::REMOVEDIR) {
+            // A verb that waited for the lock made another `live`, in which it finds no session.
+            Err(Errno::NOTEMPTY) if tries.next().is_some() => {}
+            removed => return removed,
+        }
+    }
 }
 
 /// One pwrite(2) at the start.

@@ -121,6 +121,17 @@ fn who_has_said_everything_still_gets_the_answer() {
 }
 
 #[test]
+fn a_socket_that_was_deleted_is_made_again() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "sleep", "1000"]);
+    let directory = session.ok(["get", "s", "dir"]);
+    std::fs::remove_file(std::path::Path::new(directory.trim()).join("socket")).unwrap();
+    session.ok(["exec", "s", "true"]);
+    socket(&session, "s");
+    session.ok(["rm", "-f", "s"]);
+}
+
+#[test]
 fn the_end_of_one_client_s_input_is_not_the_end_of_another_s() {
     let session = Sandbox::new();
     let mut heard = crate::support::Fifo::new(session.path("heard"));
