@@ -147,9 +147,13 @@ impl Holder {
             if set.changes.iter().any(|(key, _)| key == "command") {
                 let word = record.spec.command.first().cloned().unwrap_or_default();
                 let directory = PathBuf::from(record.spec.directory.as_os_str());
-                let path = std::env::var_os("PATH");
+                let path = match record.spec.env.get("PATH") {
+                    Some(path) => Some(path.as_os_str().to_owned()),
+                    None => std::env::var_os("PATH"),
+                };
+                let file = set.executable.as_ref().unwrap_or(&word);
                 record.spec.executable =
-                    program::resolve(word.as_os_str(), path.as_deref(), &directory)?
+                    program::resolve(file.as_os_str(), path.as_deref(), &directory)?
                         .into_os_string()
                         .into();
             }

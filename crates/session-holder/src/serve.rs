@@ -113,12 +113,13 @@ impl Holder {
             return self.disconnect(number);
         }
         if !half_closed && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-            self.listen_to(number);
+            self.listen_to(number, flags.contains(EventFlags::HUP));
         }
         self.pump_client(number);
     }
 
-    fn listen_to(&mut self, number: u64) {
+    /// `gone`: the client has closed its end, and not only for sending.
+    fn listen_to(&mut self, number: u64, gone: bool) {
         let mut taken = 0;
         while taken < TURN {
             let Some(connection) = self.connections.get_mut(&number) else {
@@ -146,7 +147,7 @@ impl Holder {
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(_) => return self.disconnect(number),
             };
-            self.hear(number);
+            self.hear(number, gone);
             self.await_strangers(Instant::now());
             if !more {
                 return;
@@ -187,7 +188,7 @@ impl Holder {
     }
 
     /// Acts on everything that has come from a client.
-    fn hear(&mut self, number: u64) {
+    fn hear(&mut self, number: u64, gone: bool) {
         while let Some(connection) = self
             .connections
             .get_mut(&number)
@@ -205,6 +206,8 @@ impl Holder {
             match heard {
                 Heard::Preface => connection.push(&PREFACE),
                 Heard::Control(message) => match Request::parse(message) {
+                    // Whoever wanted an answer gave up, and has told its user so: nothing of it may happen now.
+                    Ok(request) if gone && request.id.is_some() => {}
                     Ok(request) => self.call(number, request),
                     Err((id, error)) => {
                         connection.respond(Some(id.unwrap_or(Value::Null)), Err(error))

@@ -107,6 +107,9 @@ pub enum Call {
 pub struct Set {
     /// Attribute and new value.
     pub changes: Vec<(String, Option<ByteString>)>,
+    /// The file of a new `command`, absolute; without it the holder looks in the session's `PATH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<ByteString>,
 }
 
 /// A further process.

@@ -52,16 +52,20 @@ pub(super) fn change(
     value: Option<ByteString>,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
+    let mut file = None;
     if key == "command"
         && let Some(value) = &value
     {
-        // Refused here, not at the next start; a holder looks for its file in the caller's stead.
+        // Found as the caller finds it, and refused here, not at the next start.
         let mut spec = session.read_record()?.spec;
         spec.set(&key, Some(&value.0))?;
-        executable(spec.command[0].as_os_str(), &spec)?;
+        file = Some(executable(spec.command[0].as_os_str(), &spec)?);
     }
-    let changes = vec![(key.clone(), value.clone())];
-    match session_client::ask::<IgnoredAny>(session, Call::Set(Changes { changes }))? {
+    let changes = Changes {
+        changes: vec![(key.clone(), value.clone())],
+        executable: file,
+    };
+    match session_client::ask::<IgnoredAny>(session, Call::Set(changes))? {
         Asked::Answer(_, _) => {}
         Asked::Owned(mut owned) => change_owned(&mut owned, &key, value.as_ref())?,
     }

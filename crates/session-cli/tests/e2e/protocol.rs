@@ -132,6 +132,21 @@ fn a_socket_that_was_deleted_is_made_again() {
 }
 
 #[test]
+fn what_was_given_up_does_not_happen_later() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "sleep", "1000"]);
+    let holder = session.holders()[0];
+    crate::support::kill(holder, rustix::process::Signal::STOP);
+    let changes = json!({ "changes": [["title", "late"]] });
+    let call = json!({ "id": 1, "method": "session.set", "params": changes });
+    writeln!(socket(&session, "s"), "{call}").unwrap();
+    crate::support::kill(holder, rustix::process::Signal::CONT);
+    // Served after the other, which came first.
+    session.ok(["set", "s", "stop-timeout", "3s"]);
+    assert!(!session.ok(["get", "s"]).contains("late"));
+}
+
+#[test]
 fn the_end_of_one_client_s_input_is_not_the_end_of_another_s() {
     let session = Sandbox::new();
     let mut heard = crate::support::Fifo::new(session.path("heard"));

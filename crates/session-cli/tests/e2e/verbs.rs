@@ -147,6 +147,23 @@ fn ids_and_their_prefixes_name_a_session() {
 }
 
 #[test]
+fn a_new_command_is_looked_for_as_the_first_was() {
+    let session = Sandbox::new();
+    std::fs::create_dir(session.path("bin")).unwrap();
+    for name in ["one", "other"] {
+        std::fs::copy("/bin/sleep", session.path("bin").join(name)).unwrap();
+    }
+    let path = format!("PATH={}", session.path("bin").display());
+    session.ok(["create", "-n", "s", "-e", &path, "one", "1000"]);
+    session.ok(["set", "s", "command", r#"["other","2000"]"#]);
+    session.ok(["restart", "s"]);
+    let here = session.shell("cd bin && $SESSION set s command '[\"./one\",\"3000\"]'");
+    assert_eq!((here.code, &here.err[..]), (0, ""), "{here:?}");
+    session.ok(["restart", "s"]);
+    assert!(session.ok(["ps", "s"]).contains("./one 3000"));
+}
+
+#[test]
 fn set_applies_at_the_next_start_and_says_so() {
     let session = Sandbox::new();
     session.ok([
