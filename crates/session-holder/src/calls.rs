@@ -288,11 +288,12 @@ impl Holder {
             Error::new(Code::Usage, format!("{signal} cannot be sent to a group"))
         })?;
         // Its group exists as long as it is not reaped, and only we reap it: the number cannot be another's.
-        rustix::process::kill_process_group(leader, number).map_err(|error| {
-            Error::new(
+        rustix::process::kill_process_group(leader, number).map_err(|error| match error {
+            rustix::io::Errno::SRCH => gone(),
+            error => Error::new(
                 Code::Denied,
                 format!("cannot signal process group {}: {error}", run.pid),
-            )
+            ),
         })
     }
 
@@ -443,9 +444,8 @@ impl Holder {
         );
         let waiter = found.map(|index| self.waiters.swap_remove(index));
         if outcome.is_err() {
+            self.drop_streams(id);
             self.processes.remove(&id);
-            self.sources
-                .retain(|_, source| source.stream.process() != id);
             let _ = session_store::log::remove(
                 self.owned.session().directory_fd(),
                 &process::directory(id),

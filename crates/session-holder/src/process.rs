@@ -217,6 +217,13 @@ pub(crate) fn report(
                 missing_part(&paths.0, &failure.errno)
             ),
         ),
+        spawn::Stage::Limits => Error::new(
+            Code::Limit,
+            format!(
+                "cannot start '{}' with the limits that are set: {why}",
+                shown(&paths.0)
+            ),
+        ),
         _ => Error::new(
             Code::Limit,
             format!("cannot start '{}': {why}", shown(&paths.0)),

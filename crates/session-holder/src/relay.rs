@@ -63,15 +63,7 @@ impl Holder {
         let stream = source.stream;
         let output = self.processes.get_mut(&stream.process())?.output(stream)?;
         let read = output.pull(source.fd.as_fd()).unwrap_or(Read::Closed);
-        let watchers: Vec<u64> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.attachments.iter().any(|it| it.stream == stream))
-            .map(|(number, _)| *number)
-            .collect();
-        for watcher in watchers {
-            self.pump_client(watcher);
-        }
+        self.pump_watchers(|watched| watched == stream);
         if let Some(output) = self
             .processes
             .get_mut(&stream.process())
@@ -86,15 +78,14 @@ impl Holder {
 
     /// Sends to everyone who watches `id`.
     pub(crate) fn pump_process(&mut self, id: ProcessId) {
+        self.pump_watchers(|watched| watched.process() == id);
+    }
+
+    fn pump_watchers(&mut self, watched: impl Fn(StreamId) -> bool) {
         let watchers: Vec<u64> = self
             .connections
             .iter()
-            .filter(|(_, connection)| {
-                connection
-                    .attachments
-                    .iter()
-                    .any(|it| it.stream.process() == id)
-            })
+            .filter(|(_, connection)| connection.attachments.iter().any(|it| watched(it.stream)))
             .map(|(number, _)| *number)
             .collect();
         for watcher in watchers {
