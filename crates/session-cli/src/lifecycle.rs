@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
-use session_client::{Asked, Connection, Error, Reached};
+use session_client::{Asked, Connection, Error};
 use session_protocol::{Call, Code, Desired, State, Status};
 use session_store::{LastState, Owned, Record, Session};
 
@@ -114,24 +114,19 @@ fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
 
 /// Deletes the session, which is stopped before if `force`; without it a live session is refused.
 pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, Failure> {
-    if let Some(mut connection) = session_client::connect(session)? {
-        match connection.call::<Status>(Call::Status {}) {
-            Ok(_) if force => end(&mut connection)?,
-            Ok(status) if is_live(&status) => return Err(refusal(&status)),
+    loop {
+        match session_client::ask::<Status>(session, Call::Status {})? {
+            Asked::Owned(owned) if !force && owned.status().unwatched => {
+                return Err(refusal(&owned.status()));
+            }
+            Asked::Owned(owned) => return remove_owned(owned),
+            Asked::Answer(mut connection, _) if force => end(&mut connection)?,
+            Asked::Answer(_, status) if is_live(&status) => return Err(refusal(&status)),
             // Its main process ended. What that left behind is not ours to end without being told so.
-            Ok(status) => hang_up(&mut connection, LINGER).map_err(|_| refusal(&status))?,
-            // It is just exiting: nothing of the session runs.
-            Err(Error::Closed) => {}
-            Err(error) => return Err(error.into()),
+            Asked::Answer(mut connection, status) => {
+                hang_up(&mut connection, LINGER).map_err(|_| refusal(&status))?;
+            }
         }
-    }
-    match session_client::reach(session)? {
-        Reached::Owned(owned) if !force && owned.status().unwatched => {
-            Err(refusal(&owned.status()))
-        }
-        Reached::Owned(owned) => remove_owned(owned),
-        // Someone started it meanwhile.
-        Reached::Holder(mut connection) => Err(refusal(&connection.call(Call::Status {})?)),
     }
 }
 

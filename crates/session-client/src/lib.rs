@@ -1,7 +1,7 @@
 //! The Rust SDK: what every verb, and any other program, uses to speak to a session's holder.
 //!
 //! Blocking, without threads and without async: a [`Connection`] is a descriptor to poll together with others.
-//! [`reach()`] answers the question that comes before: does a holder have this session, or may the caller act?
+//! [`ask()`] answers the question that comes before: does a holder have this session, or may the caller act?
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,4 +25,4 @@ pub use connection::Connection;
 pub use error::Error;
 pub use incoming::Incoming;
 pub use launch::launch;
-pub use reach::{Asked, Reached, ask, connect, hung_up, reach};
+pub use reach::{Asked, ask, connect, hung_up};

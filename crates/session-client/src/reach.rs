@@ -21,7 +21,7 @@ const SLICE: Duration = Duration::from_millis(20);
 
 /// Who has the session.
 #[derive(Debug)]
-pub enum Reached {
+enum Reached {
     /// Nobody did; now the caller does.
     Owned(Owned),
     /// A holder.
@@ -38,14 +38,7 @@ pub enum Asked<T> {
 }
 
 /// Owns the session or connects to its holder.
-///
-/// # Errors
-/// [`Error::Unreachable`] after five seconds of neither.
-pub fn reach(session: &Session) -> Result<Reached, Error> {
-    reach_by(session, Instant::now() + PATIENCE)
-}
-
-fn reach_by(session: &Session, mut deadline: Instant) -> Result<Reached, Error> {
+fn reach(session: &Session, mut deadline: Instant) -> Result<Reached, Error> {
     let mut last = 0;
     loop {
         if let Some(owned) = session.try_own()? {
@@ -66,11 +59,11 @@ fn reach_by(session: &Session, mut deadline: Instant) -> Result<Reached, Error> 
 /// further: the session is reached again, so `call` should be one that may be asked twice.
 ///
 /// # Errors
-/// The holder's own, and those of [`reach`].
+/// The holder's own, and [`Error::Unreachable`] after five seconds of neither holder nor ownership.
 pub fn ask<T: DeserializeOwned>(session: &Session, call: Call) -> Result<Asked<T>, Error> {
     let mut deadline = Instant::now() + PATIENCE;
     loop {
-        let mut connection = match reach_by(session, deadline)? {
+        let mut connection = match reach(session, deadline)? {
             Reached::Owned(owned) => return Ok(Asked::Owned(owned)),
             Reached::Holder(connection) => connection,
         };
@@ -199,7 +192,12 @@ mod tests {
         let session = owned.session().clone();
         let other = std::thread::spawn({
             let session = session.clone();
-            move || matches!(reach(&session).unwrap(), Reached::Owned(_))
+            move || {
+                matches!(
+                    reach(&session, Instant::now() + PATIENCE).unwrap(),
+                    Reached::Owned(_)
+                )
+            }
         });
         drop(owned);
         assert!(other.join().unwrap());
