@@ -113,14 +113,19 @@ impl Root {
         }
     }
 
-    /// The scope lock, held until dropped.
+    /// The scope lock, held until dropped. Everyone has it for an instant; one that was stopped in that instant
+    /// does not keep a holder from its processes.
     fn lock(&self) -> Result<OwnedFd> {
         let failed = |errno: Errno| Error::io("lock", self.path().join("lock"), errno);
         let file = files::create(self.root_fd(), "lock", OFlags::RDWR).map_err(failed)?;
+        let mut tries = 0..100;
         loop {
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if tries.next().is_some() => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
                 Err(errno) => return Err(failed(errno)),
             }
         }

@@ -216,7 +216,8 @@ impl Owned {
             return Err(error);
         }
         let old = std::mem::replace(&mut self.record, record).name;
-        root.unclaim(&old, id)?;
+        // It is renamed. An old claim that cannot be given up is stale, which whoever wants the name will find.
+        let _ = root.unclaim(&old, id);
         root.sync()
     }
 
@@ -229,7 +230,8 @@ impl Owned {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(failed(errno)),
         }
-        root.unclaim(&self.record.name, self.session.id())?;
+        // As in `rename`: a claim that stays is stale.
+        let _ = root.unclaim(&self.record.name, self.session.id());
         remove_rest(&self.session).map_err(failed)?;
         root.sync()
     }
