@@ -12,8 +12,9 @@ use crate::lifecycle;
 
 /// Freeze every process of sessions until `resume`
 ///
-/// The processes keep their memory and their place, and use no processor. Suspending a suspended session does
-/// nothing; one that does not run is refused.
+/// The processes keep their memory and their place, and use no processor. A main process that is killed meanwhile
+/// is not started again before `resume`. Suspending a suspended session does nothing; one that does not run is
+/// refused.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
