@@ -11,6 +11,7 @@ use session_protocol::Code;
 use session_store::{Root, Session};
 
 use crate::failure::{Failure, eprint_line};
+use crate::json;
 
 // No documentation comment here: clap would take it for the text about each verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -161,9 +162,9 @@ impl Context {
     /// A value as one line of JSON on stdout.
     pub(crate) fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let mut line =
-            serde_json::to_vec(value).map_err(|why| Failure::new(Code::Other, why.to_string()))?;
-        line.push(b'\n');
-        self.write(&line)
+            json::line(value).map_err(|why| Failure::new(Code::Other, why.to_string()))?;
+        line.push('\n');
+        self.write(line.as_bytes())
     }
 
     /// Bytes on stdout, in one write where the kernel allows.

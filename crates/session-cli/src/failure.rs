@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use session_protocol::{ByteString, Code, Error};
 
+use crate::json;
+
 /// A verb's failure. `?` makes one of any error of the crates below.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -112,7 +114,9 @@ impl Told {
         let message = ByteString::from(self.error.message.as_str()).escaped();
         if json {
             let error = Error::new(self.error.code, message);
-            return serde_json::json!({ "error": error }).to_string();
+            let object = serde_json::json!({ "error": error });
+            // A word and a text are always JSON.
+            return json::line(&object).unwrap_or_default();
         }
         let prefix = if self.bare { "" } else { "session: " };
         match &self.hint {

@@ -25,19 +25,28 @@ impl ByteString {
     }
 }
 
+/// Whether a character does something to the text around it instead of being seen: control characters, line and
+/// paragraph separators, marks of text direction, and what has no width.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
 /// Shows `bytes` without a control character, a line break or a text direction mark in it.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
-                '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' => {
-                    shown.extend(c.escape_unicode());
-                }
                 c if c.is_control() => shown.extend(c.escape_debug()),
+                c if is_unseen(c) => shown.extend(c.escape_unicode()),
                 c => shown.push(c),
             }
         }
@@ -119,7 +128,10 @@ mod tests {
 
     #[test]
     fn shown_text_cannot_act_on_a_terminal() {
-        let hostile = ByteString(b"a\x1b]0;x\x07\nb\xff\xe2\x80\xae\xc2\x9bc".to_vec());
-        assert_eq!(hostile.escaped(), r"a\u{1b}]0;x\u{7}\nb\xff\u{202e}\u{9b}c");
+        let hostile = ByteString(b"a\x1b]0;x\x07\nb\xff\xe2\x80\xae\xc2\x9b\xd8\x9cc".to_vec());
+        assert_eq!(
+            hostile.escaped(),
+            r"a\u{1b}]0;x\u{7}\nb\xff\u{202e}\u{9b}\u{61c}c"
+        );
     }
 }

@@ -242,3 +242,30 @@ fn completions_know_the_sessions() {
     }
     assert_eq!(session.run(["completion", "tcl"]).code, 2);
 }
+
+#[test]
+fn json_cannot_act_on_a_terminal() {
+    let session = Sandbox::new();
+    let hostile = "a\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200e}\u{61c}b";
+    session.ok([
+        "create", "-n", "j", "-s", "--title", hostile, "--", "true", hostile,
+    ]);
+    for args in [
+        &["ls", "--json"][..],
+        &["status", "--json", "j"],
+        &["get", "--json", "j"],
+        &["get", "--json", "j", "title"],
+        &["status", "--json", hostile],
+        &["ls", "--json", hostile],
+    ] {
+        let ran = session.run(args);
+        let printed = ran.out + &ran.err;
+        assert!(
+            !printed.contains(|c: char| hostile.contains(c) && !c.is_ascii()),
+            "{args:?}: {printed:?}"
+        );
+        let _: Value = serde_json::from_str(&printed).unwrap();
+    }
+    let title: Value = serde_json::from_str(&session.ok(["get", "--json", "j", "title"])).unwrap();
+    assert_eq!(title, hostile);
+}
