@@ -388,30 +388,27 @@ impl Spec {
         Ok((attribute.show)(self, rest).map(ByteString))
     }
 
-    /// Every attribute with a value, as `get` lists them: safe on a terminal, values of variables masked.
-    pub fn attributes(&self) -> Vec<(String, String)> {
+    /// Every attribute with a value, as `get` lists them: values of variables masked.
+    pub fn attributes(&self) -> Vec<(String, ByteString)> {
         let mut list = Vec::new();
         for attribute in &ATTRIBUTES {
-            let mut add = |key: String, value: String| list.push((key, value));
-            match attribute.word {
-                "env." => self.env.keys().for_each(|key| {
-                    add(
-                        ByteString::from(format!("env.{key}").as_str()).escaped(),
-                        "***".to_owned(),
+            let word = attribute.word;
+            match word {
+                "env." => {
+                    list.extend(
+                        self.env
+                            .keys()
+                            .map(|key| (format!("{word}{key}"), "***".into())),
                     );
-                }),
-                "limit." => self.limits.iter().for_each(|(key, value)| {
-                    add(
-                        format!("limit.{}", ByteString::from(key.as_str()).escaped()),
-                        ByteString::from(value.as_str()).escaped(),
-                    );
-                }),
-                // Its escapes are Python's and complete.
-                "command" => add("command".to_owned(), python::repr(&self.command)),
-                word => {
-                    if let Some(value) = (attribute.show)(self, "") {
-                        add(word.to_owned(), ByteString(value).escaped());
-                    }
+                }
+                "limit." => list.extend(
+                    self.limits
+                        .iter()
+                        .map(|(key, value)| (format!("{word}{key}"), value.as_str().into())),
+                ),
+                _ => {
+                    let value = (attribute.show)(self, "").map(ByteString);
+                    list.extend(value.map(|value| (word.to_owned(), value)));
                 }
             }
         }

@@ -269,3 +269,37 @@ fn json_cannot_act_on_a_terminal() {
     let title: Value = serde_json::from_str(&session.ok(["get", "--json", "j", "title"])).unwrap();
     assert_eq!(title, hostile);
 }
+
+#[test]
+fn an_attribute_has_one_value_wherever_it_is_asked_for() {
+    let session = Sandbox::new();
+    session.ok([
+        "create",
+        "-n",
+        "g",
+        "-s",
+        "--title",
+        "a\u{1b}[1mb",
+        "-e",
+        "K=1",
+        "--",
+        "echo",
+        "it's",
+    ]);
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&session.ok([&["get", "--json"], args].concat())).unwrap()
+    };
+    let whole = json(&["g"]);
+    assert_eq!(whole["title"], "a\u{1b}[1mb");
+    for key in ["title", "command", "directory", "restart", "name", "state"] {
+        assert_eq!(json(&["g", key]), whole[key], "{key}");
+    }
+    assert_eq!(json(&["g", "env.K"]), "1");
+    session.ok(["unset", "g", "title"]);
+    for key in ["title", "env.NOPE", "limit.core", "pid"] {
+        let refused = session.run(["get", "g", key]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+        assert_eq!(refused.err, format!("session: session 'g' has no {key}\n"));
+        assert_eq!(session.run(["get", "--json", "g", key]).code, 1);
+    }
+}
