@@ -51,15 +51,15 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "command",
         help: "the argument vector",
-        values: "a JSON list of strings, the first not empty",
+        values: "a list of strings, as get prints it or in JSON, the first not empty",
         default: "",
         effect: Effect::NextStart,
         set: |spec, _, value| {
-            let words: Vec<String> = serde_json::from_slice(value).ok()?;
-            let fit = words.first().is_some_and(|word| !word.is_empty())
-                && !words.iter().any(|word| word.contains('\0'));
-            spec.command = words.iter().map(|word| word.as_str().into()).collect();
-            fit.then_some(())
+            let words: Option<Vec<ByteString>> = serde_json::from_slice(value).ok();
+            let words = words.or_else(|| python::parse(text(value)?))?;
+            let fit = words.first().is_some_and(|word| !word.0.is_empty())
+                && !words.iter().any(|word| word.0.contains(&0));
+            fit.then(|| spec.command = words)
         },
         show: |spec, _| Some(python::repr(&spec.command).into_bytes()),
     },

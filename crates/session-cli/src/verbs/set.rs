@@ -21,12 +21,12 @@ use crate::failure::Failure;
 /// env.K, limit.K, pty): until then `status` and `get` say so. An unknown attribute or value is refused with a
 /// list of the known ones.
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = r#"Examples:
   session set backend restart always
   session set backend env.PORT 8080
-  session set backend command '[\"myserver\", \"-v\"]'
-  session unset backend env.PORT")]
+  session set backend command '["myserver", "-v"]'
+  session set backend command "$(session get other command)"
+  session unset backend env.PORT"#)]
 pub(crate) struct Set {
     /// Name or id
     name: String,

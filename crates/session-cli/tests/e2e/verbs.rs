@@ -303,3 +303,22 @@ fn an_attribute_has_one_value_wherever_it_is_asked_for() {
         assert_eq!(session.run(["get", "--json", "g", key]).code, 1);
     }
 }
+
+#[test]
+fn set_takes_the_command_that_get_prints() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let session = Sandbox::new();
+    let hostile = b"it's \"so\" \\ \t\n\x1b \xc3\xa9 \xe2\x80\xae \xff\xc3(".to_vec();
+    let hostile = std::ffi::OsString::from_vec(hostile);
+    let args = ["create", "-n", "u", "-s", "--", "echo"].map(Into::into);
+    session.ok([&args[..], &[hostile, "'".into(), "".into()]].concat());
+    let command = session.ok(["get", "u", "command"]);
+    for form in ["", "--json"] {
+        let line = format!(
+            "C=$($SESSION get {form} u command) && $SESSION set u command \"['true']\" && $SESSION set u command \"$C\""
+        );
+        let ran = session.shell(&line);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+        assert_eq!(session.ok(["get", "u", "command"]), command, "{form}");
+    }
+}
