@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use session_client::Asked;
 use session_protocol::{ByteString, Call, Set as Changes};
 use session_store::{Owned, Session};
 
-use super::create::executable;
+use super::create::{directory, executable};
 use super::status::changed;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -49,16 +50,22 @@ impl Set {
 pub(super) fn change(
     session: &Session,
     key: String,
-    value: Option<ByteString>,
+    mut value: Option<ByteString>,
     context: &Context,
 ) -> Result<ExitCode, Failure> {
-    if key == "command"
-        && let Some(value) = &value
-    {
-        // Refused here, not at the next start; a holder looks for its file in the caller's stead.
-        let mut spec = session.read_record()?.spec;
-        spec.set(&key, Some(&value.0))?;
-        executable(spec.command[0].as_os_str(), &spec)?;
+    // Refused here, not at the next start.
+    match (key.as_str(), &mut value) {
+        // A holder looks for its file in the caller's stead.
+        ("command", Some(value)) => {
+            let mut spec = session.read_record()?.spec;
+            spec.set(&key, Some(&value.0))?;
+            executable(spec.command[0].as_os_str(), &spec)?;
+        }
+        ("directory", Some(value)) => {
+            let given = directory(Some(Path::new(value.as_os_str())))?;
+            *value = given.into_os_string().into();
+        }
+        _ => {}
     }
     let changes = vec![(key.clone(), value.clone())];
     match session_client::ask::<IgnoredAny>(session, Call::Set(Changes { changes }))? {

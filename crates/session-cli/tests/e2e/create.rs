@@ -325,6 +325,7 @@ fn a_current_directory_that_is_gone_matters_only_where_it_is_needed() {
         ("$SESSION create sleep 1000", "current directory"),
         ("$SESSION create -C sub sleep 1000", "current directory"),
         ("$SESSION create -C / ./sleep 1000", "'./sleep'"),
+        ("$SESSION set sleep directory sub", "current directory"),
     ] {
         let ran = gone(line);
         assert_eq!(ran.code, 1, "{line}: {ran:?}");
@@ -332,5 +333,25 @@ fn a_current_directory_that_is_gone_matters_only_where_it_is_needed() {
             ran.err.contains(why) && ran.err.lines().count() == 1,
             "{line}: {ran:?}"
         );
+    }
+}
+
+#[test]
+fn a_directory_is_checked_when_it_is_set() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "held", "sleep", "1000"]);
+    session.ok(["create", "-n", "idle", "-s", "sleep", "1000"]);
+    std::fs::create_dir(session.path("sub")).unwrap();
+    for name in ["held", "idle"] {
+        let before = session.ok(["get", name, "directory"]);
+        for bad in ["/nonexistent", "/etc/passwd", "nonexistent", ""] {
+            let ran = session.run(["set", name, "directory", bad]);
+            assert_eq!(ran.code, 1, "{ran:?}");
+            assert!(ran.err.contains("cannot enter the directory"), "{ran:?}");
+            assert_eq!(session.ok(["get", name, "directory"]), before);
+        }
+        session.ok(["set", name, "directory", "./sub"]);
+        let expected = format!("{}\n", session.path("sub").display());
+        assert_eq!(session.ok(["get", name, "directory"]), expected);
     }
 }
