@@ -218,13 +218,7 @@ impl From<Error> for Failure {
 
 impl From<session_store::Error> for Failure {
     fn from(error: session_store::Error) -> Self {
-        match error {
-            session_store::Error::Exists(name) => Self::new(
-                Code::Exists,
-                format!("a session named '{name}' exists already"),
-            ),
-            error => Error::from(error).into(),
-        }
+        Error::from(error).into()
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Error {
         ids: Vec<String>,
     },
     /// The name is taken.
-    #[error("there is a session '{0}' already")]
+    #[error("a session named '{0}' exists already")]
     Exists(Name),
     /// The name is not allowed.
     #[error(transparent)]

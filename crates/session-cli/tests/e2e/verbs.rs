@@ -322,3 +322,20 @@ fn set_takes_the_command_that_get_prints() {
         assert_eq!(session.ok(["get", "u", "command"]), command, "{form}");
     }
 }
+
+#[test]
+fn a_name_that_is_taken_is_refused_in_the_same_words() {
+    let session = Sandbox::new();
+    for name in ["one", "two"] {
+        session.ok(["create", "-n", name, "sleep", "1000"]);
+    }
+    let taken = |args: &[&str]| {
+        let ran = session.run(args);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.err, "session: a session named 'one' exists already\n");
+    };
+    taken(&["create", "-n", "one", "true"]);
+    taken(&["rename", "two", "one"]);
+    session.ok(["stop", "two"]);
+    taken(&["set", "two", "name", "one"]);
+}
