@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use session_protocol::{ByteString, Code, Error};
+use session_store::BadName;
 
 use crate::json;
 
@@ -218,7 +219,10 @@ impl From<Error> for Failure {
 
 impl From<session_store::Error> for Failure {
     fn from(error: session_store::Error) -> Self {
-        Error::from(error).into()
+        match error {
+            session_store::Error::Name(why @ BadName::Empty) => Self::usage(why.to_string()),
+            error => Error::from(error).into(),
+        }
     }
 }
 

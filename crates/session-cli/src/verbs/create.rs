@@ -97,7 +97,6 @@ impl Create {
 
     fn wanted(&self) -> Result<Wanted, Failure> {
         match &self.name {
-            Some(name) if name.is_empty() => Err(Failure::usage("a name cannot be empty")),
             Some(name) => Ok(Wanted::Exact(
                 name.parse().map_err(session_store::Error::Name)?,
             )),

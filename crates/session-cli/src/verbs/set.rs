@@ -9,7 +9,7 @@ use clap::Args;
 use serde::de::IgnoredAny;
 use session_client::Asked;
 use session_protocol::{ByteString, Call, Set as Changes};
-use session_store::{Owned, Session};
+use session_store::{Name, Owned, Session};
 
 use super::create::{directory, executable};
 use super::status::changed;
@@ -65,6 +65,7 @@ pub(super) fn change(
             let given = directory(Some(Path::new(value.as_os_str())))?;
             *value = given.into_os_string().into();
         }
+        ("name", Some(value)) => drop(parse_name(value)?),
         _ => {}
     }
     let changes = vec![(key.clone(), value.clone())];
@@ -82,17 +83,22 @@ pub(super) fn change(
 }
 
 fn change_owned(owned: &mut Owned, key: &str, value: Option<&ByteString>) -> Result<(), Failure> {
-    let value = value.map(|value| value.0.as_slice());
     if let ("name", Some(name)) = (key, value) {
-        let name = String::from_utf8_lossy(name).parse();
-        return Ok(owned.rename(name.map_err(session_store::Error::Name)?)?);
+        return Ok(owned.rename(parse_name(name)?)?);
     }
     let mut record = owned.record().clone();
-    record.spec.set(key, value)?;
+    record
+        .spec
+        .set(key, value.map(|value| value.0.as_slice()))?;
     if key == "command" {
         record.spec.executable = executable(record.spec.command[0].as_os_str(), &record.spec)?;
     }
     Ok(owned.write_record(record)?)
+}
+
+fn parse_name(value: &ByteString) -> Result<Name, Failure> {
+    let name = String::from_utf8_lossy(&value.0).parse();
+    Ok(name.map_err(session_store::Error::Name)?)
 }
 
 #[cfg(test)]
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(set("name", Some("y")), Ok(()));
         assert_eq!(set("name", Some("y")), Ok(()));
         assert_eq!(set("name", Some("a/b")), Err(Some(Code::BadName)));
+        assert_eq!(set("name", Some("")), Err(Some(Code::Usage)));
         assert_eq!(set("name", None), Err(Some(Code::BadAttribute)));
         assert_eq!(set("colour", Some("red")), Err(Some(Code::BadAttribute)));
         assert_eq!(

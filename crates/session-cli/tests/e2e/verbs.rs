@@ -339,3 +339,27 @@ fn a_name_that_is_taken_is_refused_in_the_same_words() {
     session.ok(["stop", "two"]);
     taken(&["set", "two", "name", "one"]);
 }
+
+#[test]
+fn a_bad_name_is_refused_alike_whoever_gives_it() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "held", "sleep", "1000"]);
+    session.ok(["create", "-n", "idle", "-s", "true"]);
+    for (name, code, word) in [
+        ("", 2, "usage"),
+        ("a/b", 1, "bad_name"),
+        ("all", 1, "bad_name"),
+    ] {
+        for args in [
+            &["--json", "create", "-n", name, "true"][..],
+            &["--json", "rename", "held", name],
+            &["--json", "rename", "idle", name],
+            &["--json", "set", "held", "name", name],
+        ] {
+            let ran = session.run(args);
+            assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+            let error: Value = serde_json::from_str(&ran.err).unwrap();
+            assert_eq!(error["error"]["code"], word, "{args:?}");
+        }
+    }
+}
