@@ -119,7 +119,17 @@ impl Context {
     fn matching(&self, given: &str) -> Result<Vec<Session>, Failure> {
         // No name holds one of these, so a text with one can only be a glob.
         if !given.contains(['*', '?', '[']) {
-            return Ok(vec![self.session(given)?]);
+            let session = self.session(given)?;
+            // A short text is rather a name that is gone than the beginning of an id: what may end a session
+            // does not guess.
+            if given.len() < 4 && session.status()?.name != given {
+                return Err(
+                    Failure::new(Code::NotFound, format!("there is no session '{given}'")).hint(
+                        format!("the id {} begins so: give four digits", session.id()),
+                    ),
+                );
+            }
+            return Ok(vec![session]);
         }
         let glob = glob::Pattern::new(given)
             .map_err(|error| Failure::usage(format!("'{given}' is not a glob: {}", error.msg)))?;

@@ -17,7 +17,7 @@ pub enum Error {
     #[error("there is no session '{0}'")]
     NotFound(String),
     /// A prefix of several ids.
-    #[error("'{given}' begins several ids: {}", .ids.join(", "))]
+    #[error("'{given}' begins several ids: {}", first(.ids))]
     Ambiguous {
         /// What was given.
         given: String,
@@ -81,6 +81,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+}
+
+/// As many as a line has room for.
+fn first(ids: &[String]) -> String {
+    const ROOM: usize = 5;
+    let shown = ids[..ids.len().min(ROOM)].join(", ");
+    match ids.len().checked_sub(ROOM) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 impl Error {

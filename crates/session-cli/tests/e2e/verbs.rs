@@ -138,7 +138,15 @@ fn ids_and_their_prefixes_name_a_session() {
     session.ok(["create", "-n", "one", "-s", "true"]);
     let id = session.ok(["get", "one", "id"]).trim().to_owned();
     assert_eq!(session.ok(["get", &id, "name"]), "one\n");
-    assert_eq!(session.ok(["get", &id[..6], "name"]), "one\n");
+    for digits in [1, 3, 6] {
+        assert_eq!(session.ok(["get", &id[..digits], "name"]), "one\n");
+    }
+    for verb in [&["stop"][..], &["rm"], &["rm", "-f"]] {
+        let ran = session.run([verb, &[&id[..3]]].concat());
+        assert_eq!(ran.code, 4, "a name that is gone ends nobody: {ran:?}");
+        assert!(ran.err.contains(&id), "{ran:?}");
+    }
+    session.ok(["stop", &id[..4]]);
     assert_eq!(
         session.run(["get", "on", "name"]).code,
         4,
