@@ -24,6 +24,11 @@ pub(crate) fn variable(text: &OsStr) -> Result<Variable, Failure> {
     };
     let key = std::str::from_utf8(key)
         .map_err(|_| Failure::usage("the name of a variable is not UTF-8"))?;
+    if key.is_empty() {
+        return Err(
+            Failure::usage("the name of a variable is missing").hint("write it as -e NAME=VALUE")
+        );
+    }
     let value = match value {
         Some(value) => value,
         None => std::env::var_os(key)
@@ -155,7 +160,15 @@ mod tests {
         let given = variable(OsStr::new("A=b=c")).unwrap();
         assert_eq!(given, ("A".to_owned(), "b=c".into()));
         assert_eq!(variable(OsStr::new("PATH")).unwrap().0, "PATH");
-        assert!(variable(OsStr::new("SESSION_TEST_UNSET_VARIABLE")).is_err());
+        for (text, why) in [
+            ("SESSION_TEST_UNSET_VARIABLE", "is not set here"),
+            ("", "is missing"),
+            ("=x", "is missing"),
+        ] {
+            let failure = variable(OsStr::new(text)).unwrap_err();
+            assert_eq!(failure.code(), Some(Code::Usage));
+            assert!(failure.message().unwrap().ends_with(why), "{failure:?}");
+        }
     }
 
     #[test]
