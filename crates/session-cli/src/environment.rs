@@ -63,6 +63,8 @@ pub(crate) fn file(path: &Path) -> Result<Vec<Variable>, Failure> {
 /// The error is the number of a line and what is wrong with it.
 fn parse(bytes: &[u8]) -> Result<Vec<Variable>, (usize, &'static str)> {
     let mut variables = Vec::new();
+    // What some editors put in front of UTF-8.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
@@ -137,6 +139,12 @@ mod tests {
         ];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(shown(file), Ok(expected.to_vec()));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_part_of_no_name() {
+        let expected = [("A".to_owned(), "1".to_owned())];
+        assert_eq!(shown(b"\xef\xbb\xbfA=1"), Ok(expected.to_vec()));
     }
 
     #[test]
