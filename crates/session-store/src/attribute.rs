@@ -122,7 +122,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-delay",
         help: "delay before the second restart in a row (the first is at once); it doubles from one to the next",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "1s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.restart_delay = span),
@@ -131,7 +131,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-max-delay",
         help: "longest delay before a restart",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "60s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.restart_max_delay = span),
@@ -140,13 +140,13 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-limit",
         help: "more restarts than this within that span are a failure",
-        values: "a number and a span such as 5/1m",
+        values: "a number and a span such as 5/1m; 8760h at most",
         default: "5/1m",
         effect: Effect::Now,
         set: |spec, _, value| {
             let (count, window) = text(value)?.split_once('/')?;
             let count = crate::record::number(count).and_then(|count| u32::try_from(count).ok())?;
-            let window = span::parse(window).filter(|window| !window.is_zero())?;
+            let window = time(window.as_bytes()).filter(|window| !window.is_zero())?;
             spec.restart_limit = RestartLimit { count, window };
             Some(())
         },
@@ -175,7 +175,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "stop-timeout",
         help: "how long it may take to end before it is killed",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "10s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.stop_timeout = span),
@@ -252,6 +252,11 @@ pub const ATTRIBUTES: [Attribute; 16] = [
         show: |spec, _| word(no_or_yes(spec.pty)),
     },
 ];
+
+const SPAN_VALUES: &str = "a span such as 500ms, 1s, 2m, 1h; 8760h at most";
+
+/// A year: who asks for more has slipped.
+const LONGEST: Duration = Duration::from_secs(8760 * 60 * 60);
 
 const LIMIT_VALUES: &str = "memory, core, fsize, data, stack, as, memlock: a size such as 512M; pids, nofile, nproc: a number; \
      cpu: percent of one processor such as 150%; cputime: a span such as 1h; all: unlimited";
@@ -450,7 +455,7 @@ fn text(value: &[u8]) -> Option<&str> {
 }
 
 fn time(value: &[u8]) -> Option<Duration> {
-    span::parse(text(value)?)
+    span::parse(text(value)?).filter(|span| *span <= LONGEST)
 }
 
 /// As the defaults are written: a minute is `60s`, for `1m` would hide that seconds are meant.
