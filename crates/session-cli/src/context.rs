@@ -83,7 +83,7 @@ impl Context {
     pub(crate) fn session(&self, given: &str) -> Result<Session, Failure> {
         match self.existing()? {
             Some(root) => Ok(root.find(given)?),
-            None => Err(session_store::Error::NotFound(given.to_owned()).into()),
+            None => Err(session_store::Error::not_found(given).into()),
         }
     }
 

@@ -34,6 +34,7 @@ pub(crate) fn variable(text: &OsStr) -> Result<Variable, Failure> {
         None => std::env::var_os(key)
             .map(OsString::into_vec)
             .ok_or_else(|| {
+                let key = ByteString::from(key).brief();
                 Failure::usage(format!("the variable '{key}' is not set here"))
                     .hint(format!("give it a value: -e {key}=VALUE"))
             })?,

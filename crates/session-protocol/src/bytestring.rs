@@ -23,6 +23,19 @@ impl ByteString {
     pub fn escaped(&self) -> String {
         escape(&self.0)
     }
+
+    /// The same for a message; of what is longer than any name, the beginning.
+    pub fn brief(&self) -> String {
+        if self.0.len() <= 64 {
+            return self.escaped();
+        }
+        let mut end = 24;
+        // Not in the middle of a character.
+        while end > 20 && self.0[end] & 0xc0 == 0x80 {
+            end -= 1;
+        }
+        format!("{}…", escape(&self.0[..end]))
+    }
 }
 
 /// Whether a character does something to the text around it instead of being seen: control characters, line and
@@ -123,6 +136,17 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&ByteString::from("a")).unwrap(),
             "\"a\""
+        );
+    }
+
+    #[test]
+    fn a_message_holds_the_beginning_of_a_long_text() {
+        let brief = |text: &str| ByteString::from(text).brief();
+        assert_eq!(brief(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(brief(&"x".repeat(65)), "x".repeat(24) + "…");
+        assert_eq!(
+            brief(&("x".to_owned() + &"€".repeat(99))),
+            "x".to_owned() + &"€".repeat(7) + "…"
         );
     }
 

@@ -320,7 +320,7 @@ pub fn find(key: &str) -> Result<(&'static Attribute, &str)> {
     let found =
         found.filter(|(attribute, rest)| attribute.word != "limit." || LIMITS.contains(rest));
     found.ok_or_else(|| {
-        let shown = ByteString::from(key).escaped();
+        let shown = ByteString::from(key).brief();
         if key.starts_with("limit.") {
             return Error::Attribute(format!(
                 "there is no limit '{shown}'; known are {}",
@@ -356,7 +356,7 @@ impl Spec {
     /// error nothing is changed.
     pub fn set(&mut self, key: &str, value: Option<&[u8]>) -> Result<()> {
         let (attribute, rest) = find(key)?;
-        let shown = ByteString::from(key).escaped();
+        let shown = ByteString::from(key).brief();
         let value = match (value, attribute.word) {
             (Some(value), _) => value,
             (None, "env.") => {
@@ -377,7 +377,7 @@ impl Spec {
         let mut changed = self.clone();
         let set = (attribute.set)(&mut changed, rest, value);
         set.ok_or_else(|| {
-            let value = ByteString(value[..value.len().min(200)].to_vec()).escaped();
+            let value = ByteString(value.to_vec()).brief();
             Error::Attribute(format!(
                 "'{value}' is no value of {shown}; it takes {}",
                 attribute.values

@@ -125,8 +125,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn not_found(given: &str) -> Self {
-        Self::NotFound(ByteString::from(given).escaped())
+    /// There is no session called `given`.
+    pub fn not_found(given: &str) -> Self {
+        Self::NotFound(ByteString::from(given).brief())
     }
 
     pub(crate) fn refused(path: impl Into<PathBuf>, why: impl Into<String>) -> Self {

@@ -84,6 +84,7 @@ fn value(
         key => record.spec.get(key)?,
     };
     value.ok_or_else(|| {
+        let key = ByteString::from(key).brief();
         Failure::new(
             Code::BadAttribute,
             format!("session '{}' has no {key}", record.name),

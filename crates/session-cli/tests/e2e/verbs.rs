@@ -371,3 +371,23 @@ fn a_bad_name_is_refused_alike_whoever_gives_it() {
         }
     }
 }
+
+#[test]
+fn an_error_does_not_repeat_all_of_a_long_text() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "-s", "true"]);
+    let long = "x".repeat(2000);
+    for args in [
+        &["set", "s", "title", &long][..],
+        &["set", "s", &long, "y"],
+        &["get", "s", &format!("env.{long}")],
+        &["status", &long],
+        &["create", "--title", &long, "true"],
+        &["create", "--limit", &long, "true"],
+        &["create", "-e", &long, "true"],
+        &["create", "-n", &long, "true"],
+    ] {
+        let ran = session.run(args);
+        assert!(ran.err.contains("xxx…") && ran.err.len() < 400, "{ran:?}");
+    }
+}
