@@ -128,7 +128,8 @@ fn several_names_and_globs() {
     assert_eq!(session.status("web-2")["state"], "running");
     assert_eq!(session.run(["stop", "nothing-*"]).code, 4);
     assert_eq!(session.run(["stop", "web-[12"]).code, 2);
-    session.ok(["rm", "-f", "web-*", "db"]);
+    let deleted = session.ok(["rm", "-v", "-f", "web-*", "db"]);
+    assert_eq!(deleted, "deleted 'web-1'\ndeleted 'web-2'\ndeleted 'db'\n");
     assert_eq!(session.ok(["ls", "--json"]).trim(), "[]");
 }
 
