@@ -18,9 +18,9 @@ use crate::failure::Failure;
 
 /// Change an attribute of a session
 ///
-/// Some take effect at once (restart, stop-signal, title, …), others at the next start (command, directory,
-/// env.K, limit.K, pty): until then `status` and `get` say so. An unknown attribute or value is refused with a
-/// list of the known ones.
+/// These take effect at the next start, and until then `status` and `get` say so: command, directory, env.K,
+/// limit.K, pty. All others take effect at once. An unknown attribute or value is refused with a list of the
+/// known ones.
 #[derive(Args, Debug)]
 #[command(after_help = r#"Examples:
   session set backend restart always
@@ -105,7 +105,25 @@ fn parse_name(value: &ByteString) -> Result<Name, Failure> {
 mod tests {
     use super::*;
     use session_protocol::Code;
+    use session_store::attribute::{ATTRIBUTES, Attribute, Effect};
     use session_store::{Root, Spec, Wanted};
+
+    #[test]
+    fn the_help_says_what_waits_for_the_next_start() {
+        let help = Set::augment_args(clap::Command::new("set"))
+            .get_long_about()
+            .unwrap()
+            .to_string();
+        let waiting = ATTRIBUTES
+            .iter()
+            .filter(|attribute| attribute.effect == Effect::NextStart);
+        let waiting: Vec<String> = waiting.map(Attribute::shown).collect();
+        assert!(
+            help.replace('\n', " ")
+                .contains(&format!(": {}.", waiting.join(", "))),
+            "{help}"
+        );
+    }
 
     #[test]
     fn without_a_holder_the_record_changes() {
