@@ -75,8 +75,7 @@ impl Root {
                 })?;
                 match &last {
                     Some(live) if holder && !live.truncated => {
-                        let mut status = live.status_at(session_sys::process::boottime_ms());
-                        status.scope = self.scope;
+                        let status = live.status_at(session_sys::process::boottime_ms());
                         return Ok(Some(Listed {
                             id,
                             name: status.name.clone(),

@@ -214,7 +214,7 @@ fn take_back(owned: Owned, connection: &mut Connection) {
 }
 
 fn discard(owned: Owned) {
-    if let Err(error) = owned.discard() {
+    if let Err(error) = owned.remove() {
         tell(error.into());
     }
 }
