@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use session_protocol::ByteString;
 use session_store::Spec;
 use session_store::attribute::{ATTRIBUTES, Attribute};
 
@@ -43,7 +44,8 @@ impl Attributes {
         }
         for limit in &self.limits {
             let (key, value) = limit.split_once('=').ok_or_else(|| {
-                Failure::usage(format!("'{limit}' is no limit"))
+                let shown = ByteString::from(limit.as_str()).brief();
+                Failure::usage(format!("'{shown}' is no limit"))
                     .hint("write it as --limit memory=512M")
             })?;
             let key = format!("limit.{key}");

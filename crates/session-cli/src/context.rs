@@ -11,6 +11,7 @@ use session_protocol::Code;
 use session_store::{Root, Session};
 
 use crate::failure::{Failure, eprint_line};
+use crate::json;
 
 // No documentation comment here: clap would take it for the text about each verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -82,7 +83,7 @@ impl Context {
     pub(crate) fn session(&self, given: &str) -> Result<Session, Failure> {
         match self.existing()? {
             Some(root) => Ok(root.find(given)?),
-            None => Err(session_store::Error::NotFound(given.to_owned()).into()),
+            None => Err(session_store::Error::not_found(given).into()),
         }
     }
 
@@ -118,7 +119,17 @@ impl Context {
     fn matching(&self, given: &str) -> Result<Vec<Session>, Failure> {
         // No name holds one of these, so a text with one can only be a glob.
         if !given.contains(['*', '?', '[']) {
-            return Ok(vec![self.session(given)?]);
+            let session = self.session(given)?;
+            // A short text is rather a name that is gone than the beginning of an id: what may end a session
+            // does not guess.
+            if given.len() < 4 && session.status()?.name != given {
+                return Err(
+                    Failure::new(Code::NotFound, format!("there is no session '{given}'")).hint(
+                        format!("the id {} begins so: give four digits", session.id()),
+                    ),
+                );
+            }
+            return Ok(vec![session]);
         }
         let glob = glob::Pattern::new(given)
             .map_err(|error| Failure::usage(format!("'{given}' is not a glob: {}", error.msg)))?;
@@ -161,9 +172,9 @@ impl Context {
     /// A value as one line of JSON on stdout.
     pub(crate) fn print_json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let mut line =
-            serde_json::to_vec(value).map_err(|why| Failure::new(Code::Other, why.to_string()))?;
-        line.push(b'\n');
-        self.write(&line)
+            json::line(value).map_err(|why| Failure::new(Code::Other, why.to_string()))?;
+        line.push('\n');
+        self.write(line.as_bytes())
     }
 
     /// Bytes on stdout, in one write where the kernel allows.

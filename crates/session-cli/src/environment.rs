@@ -24,11 +24,17 @@ pub(crate) fn variable(text: &OsStr) -> Result<Variable, Failure> {
     };
     let key = std::str::from_utf8(key)
         .map_err(|_| Failure::usage("the name of a variable is not UTF-8"))?;
+    if key.is_empty() {
+        return Err(
+            Failure::usage("the name of a variable is missing").hint("write it as -e NAME=VALUE")
+        );
+    }
     let value = match value {
         Some(value) => value,
         None => std::env::var_os(key)
             .map(OsString::into_vec)
             .ok_or_else(|| {
+                let key = ByteString::from(key).brief();
                 Failure::usage(format!("the variable '{key}' is not set here"))
                     .hint(format!("give it a value: -e {key}=VALUE"))
             })?,
@@ -58,6 +64,8 @@ pub(crate) fn file(path: &Path) -> Result<Vec<Variable>, Failure> {
 /// The error is the number of a line and what is wrong with it.
 fn parse(bytes: &[u8]) -> Result<Vec<Variable>, (usize, &'static str)> {
     let mut variables = Vec::new();
+    // What some editors put in front of UTF-8.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
@@ -135,6 +143,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_part_of_no_name() {
+        let expected = [("A".to_owned(), "1".to_owned())];
+        assert_eq!(shown(b"\xef\xbb\xbfA=1"), Ok(expected.to_vec()));
+    }
+
+    #[test]
     fn nonsense_is_named_by_its_line() {
         for (text, line) in [
             (&b"A=1\nB"[..], 2),
@@ -155,7 +169,15 @@ mod tests {
         let given = variable(OsStr::new("A=b=c")).unwrap();
         assert_eq!(given, ("A".to_owned(), "b=c".into()));
         assert_eq!(variable(OsStr::new("PATH")).unwrap().0, "PATH");
-        assert!(variable(OsStr::new("SESSION_TEST_UNSET_VARIABLE")).is_err());
+        for (text, why) in [
+            ("SESSION_TEST_UNSET_VARIABLE", "is not set here"),
+            ("", "is missing"),
+            ("=x", "is missing"),
+        ] {
+            let failure = variable(OsStr::new(text)).unwrap_err();
+            assert_eq!(failure.code(), Some(Code::Usage));
+            assert!(failure.message().unwrap().ends_with(why), "{failure:?}");
+        }
     }
 
     #[test]

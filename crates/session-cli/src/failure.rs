@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use session_protocol::{ByteString, Code, Error};
+use session_store::BadName;
+
+use crate::json;
 
 /// A verb's failure. `?` makes one of any error of the crates below.
 #[derive(Debug)]
@@ -112,7 +115,9 @@ impl Told {
         let message = ByteString::from(self.error.message.as_str()).escaped();
         if json {
             let error = Error::new(self.error.code, message);
-            return serde_json::json!({ "error": error }).to_string();
+            let object = serde_json::json!({ "error": error });
+            // A word and a text are always JSON.
+            return json::line(&object).unwrap_or_default();
         }
         let prefix = if self.bare { "" } else { "session: " };
         match &self.hint {
@@ -215,10 +220,7 @@ impl From<Error> for Failure {
 impl From<session_store::Error> for Failure {
     fn from(error: session_store::Error) -> Self {
         match error {
-            session_store::Error::Exists(name) => Self::new(
-                Code::Exists,
-                format!("a session named '{name}' exists already"),
-            ),
+            session_store::Error::Name(why @ BadName::Empty) => Self::usage(why.to_string()),
             error => Error::from(error).into(),
         }
     }

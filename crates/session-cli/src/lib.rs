@@ -15,6 +15,7 @@ mod failure;
 mod follow;
 mod health;
 mod interactive;
+mod json;
 mod keys;
 mod lifecycle;
 mod outlet;

@@ -12,7 +12,7 @@ use crate::{Connection, Error};
 /// connection it was born with. [`session_protocol::Call::Ready`] on it answers once the main process runs.
 ///
 /// The lock is one of the open file, which the holder shares: `owned` stays the caller's for
-/// `make_durable` and `discard`, and dropping it does not unlock the session. Writing the record while the
+/// `make_durable` and `remove`, and dropping it does not unlock the session. Writing the record while the
 /// holder starts is not for the caller any more.
 ///
 /// # Errors

@@ -23,6 +23,33 @@ impl ByteString {
     pub fn escaped(&self) -> String {
         escape(&self.0)
     }
+
+    /// The same for a message; of what is longer than any name, the beginning.
+    pub fn brief(&self) -> String {
+        if self.0.len() <= 64 {
+            return self.escaped();
+        }
+        let mut end = 24;
+        // Not in the middle of a character.
+        while end > 20 && self.0[end] & 0xc0 == 0x80 {
+            end -= 1;
+        }
+        format!("{}…", escape(&self.0[..end]))
+    }
+}
+
+/// Whether a character does something to the text around it instead of being seen: control characters, line and
+/// paragraph separators, marks of text direction, and what has no width.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
 }
 
 /// Shows `bytes` without a control character, a line break or a text direction mark in it.
@@ -31,13 +58,8 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
-                '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' => {
-                    shown.extend(c.escape_unicode());
-                }
                 c if c.is_control() => shown.extend(c.escape_debug()),
+                c if is_unseen(c) => shown.extend(c.escape_unicode()),
                 c => shown.push(c),
             }
         }
@@ -118,8 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_holds_the_beginning_of_a_long_text() {
+        let brief = |text: &str| ByteString::from(text).brief();
+        assert_eq!(brief(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(brief(&"x".repeat(65)), "x".repeat(24) + "…");
+        assert_eq!(
+            brief(&("x".to_owned() + &"€".repeat(99))),
+            "x".to_owned() + &"€".repeat(7) + "…"
+        );
+    }
+
+    #[test]
     fn shown_text_cannot_act_on_a_terminal() {
-        let hostile = ByteString(b"a\x1b]0;x\x07\nb\xff\xe2\x80\xae\xc2\x9bc".to_vec());
-        assert_eq!(hostile.escaped(), r"a\u{1b}]0;x\u{7}\nb\xff\u{202e}\u{9b}c");
+        let hostile = ByteString(b"a\x1b]0;x\x07\nb\xff\xe2\x80\xae\xc2\x9b\xd8\x9cc".to_vec());
+        assert_eq!(
+            hostile.escaped(),
+            r"a\u{1b}]0;x\u{7}\nb\xff\u{202e}\u{9b}\u{61c}c"
+        );
     }
 }

@@ -15,7 +15,7 @@ mod signal;
 mod status;
 pub mod text;
 
-pub use bytestring::ByteString;
+pub use bytestring::{ByteString, is_unseen};
 pub use decoder::{Decoder, Event, ProtocolError};
 pub use error::{Code, Error};
 pub use frame::{

@@ -51,15 +51,15 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "command",
         help: "the argument vector",
-        values: "a JSON list of strings, the first not empty",
+        values: "a list of strings, as get prints it or in JSON, the first not empty",
         default: "",
         effect: Effect::NextStart,
         set: |spec, _, value| {
-            let words: Vec<String> = serde_json::from_slice(value).ok()?;
-            let fit = words.first().is_some_and(|word| !word.is_empty())
-                && !words.iter().any(|word| word.contains('\0'));
-            spec.command = words.iter().map(|word| word.as_str().into()).collect();
-            fit.then_some(())
+            let words: Option<Vec<ByteString>> = serde_json::from_slice(value).ok();
+            let words = words.or_else(|| python::parse(text(value)?))?;
+            let fit = words.first().is_some_and(|word| !word.0.is_empty())
+                && !words.iter().any(|word| word.0.contains(&0));
+            fit.then(|| spec.command = words)
         },
         show: |spec, _| Some(python::repr(&spec.command).into_bytes()),
     },
@@ -122,7 +122,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-delay",
         help: "delay before the second restart in a row (the first is at once); it doubles from one to the next",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "1s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.restart_delay = span),
@@ -131,7 +131,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-max-delay",
         help: "longest delay before a restart",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "60s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.restart_max_delay = span),
@@ -140,13 +140,13 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "restart-limit",
         help: "more restarts than this within that span are a failure",
-        values: "a number and a span such as 5/1m",
+        values: "a number and a span such as 5/1m; 8760h at most",
         default: "5/1m",
         effect: Effect::Now,
         set: |spec, _, value| {
             let (count, window) = text(value)?.split_once('/')?;
             let count = crate::record::number(count).and_then(|count| u32::try_from(count).ok())?;
-            let window = span::parse(window).filter(|window| !window.is_zero())?;
+            let window = time(window.as_bytes()).filter(|window| !window.is_zero())?;
             spec.restart_limit = RestartLimit { count, window };
             Some(())
         },
@@ -175,7 +175,7 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     Attribute {
         word: "stop-timeout",
         help: "how long it may take to end before it is killed",
-        values: "a span such as 500ms, 1s, 2m, 1h",
+        values: SPAN_VALUES,
         default: "10s",
         effect: Effect::Now,
         set: |spec, _, value| time(value).map(|span| spec.stop_timeout = span),
@@ -253,6 +253,11 @@ pub const ATTRIBUTES: [Attribute; 16] = [
     },
 ];
 
+const SPAN_VALUES: &str = "a span such as 500ms, 1s, 2m, 1h; 8760h at most";
+
+/// A year: who asks for more has slipped.
+const LONGEST: Duration = Duration::from_secs(8760 * 60 * 60);
+
 const LIMIT_VALUES: &str = "memory, core, fsize, data, stack, as, memlock: a size such as 512M; pids, nofile, nproc: a number; \
      cpu: percent of one processor such as 150%; cputime: a span such as 1h; all: unlimited";
 
@@ -315,7 +320,7 @@ pub fn find(key: &str) -> Result<(&'static Attribute, &str)> {
     let found =
         found.filter(|(attribute, rest)| attribute.word != "limit." || LIMITS.contains(rest));
     found.ok_or_else(|| {
-        let shown = ByteString::from(key).escaped();
+        let shown = ByteString::from(key).brief();
         if key.starts_with("limit.") {
             return Error::Attribute(format!(
                 "there is no limit '{shown}'; known are {}",
@@ -351,7 +356,7 @@ impl Spec {
     /// error nothing is changed.
     pub fn set(&mut self, key: &str, value: Option<&[u8]>) -> Result<()> {
         let (attribute, rest) = find(key)?;
-        let shown = ByteString::from(key).escaped();
+        let shown = ByteString::from(key).brief();
         let value = match (value, attribute.word) {
             (Some(value), _) => value,
             (None, "env.") => {
@@ -372,7 +377,7 @@ impl Spec {
         let mut changed = self.clone();
         let set = (attribute.set)(&mut changed, rest, value);
         set.ok_or_else(|| {
-            let value = ByteString(value[..value.len().min(200)].to_vec()).escaped();
+            let value = ByteString(value.to_vec()).brief();
             Error::Attribute(format!(
                 "'{value}' is no value of {shown}; it takes {}",
                 attribute.values
@@ -388,30 +393,27 @@ impl Spec {
         Ok((attribute.show)(self, rest).map(ByteString))
     }
 
-    /// Every attribute with a value, as `get` lists them: safe on a terminal, values of variables masked.
-    pub fn attributes(&self) -> Vec<(String, String)> {
+    /// Every attribute with a value, as `get` lists them: values of variables masked.
+    pub fn attributes(&self) -> Vec<(String, ByteString)> {
         let mut list = Vec::new();
         for attribute in &ATTRIBUTES {
-            let mut add = |key: String, value: String| list.push((key, value));
-            match attribute.word {
-                "env." => self.env.keys().for_each(|key| {
-                    add(
-                        ByteString::from(format!("env.{key}").as_str()).escaped(),
-                        "***".to_owned(),
+            let word = attribute.word;
+            match word {
+                "env." => {
+                    list.extend(
+                        self.env
+                            .keys()
+                            .map(|key| (format!("{word}{key}"), "***".into())),
                     );
-                }),
-                "limit." => self.limits.iter().for_each(|(key, value)| {
-                    add(
-                        format!("limit.{}", ByteString::from(key.as_str()).escaped()),
-                        ByteString::from(value.as_str()).escaped(),
-                    );
-                }),
-                // Its escapes are Python's and complete.
-                "command" => add("command".to_owned(), python::repr(&self.command)),
-                word => {
-                    if let Some(value) = (attribute.show)(self, "") {
-                        add(word.to_owned(), ByteString(value).escaped());
-                    }
+                }
+                "limit." => list.extend(
+                    self.limits
+                        .iter()
+                        .map(|(key, value)| (format!("{word}{key}"), value.as_str().into())),
+                ),
+                _ => {
+                    let value = (attribute.show)(self, "").map(ByteString);
+                    list.extend(value.map(|value| (word.to_owned(), value)));
                 }
             }
         }
@@ -453,7 +455,7 @@ fn text(value: &[u8]) -> Option<&str> {
 }
 
 fn time(value: &[u8]) -> Option<Duration> {
-    span::parse(text(value)?)
+    span::parse(text(value)?).filter(|span| *span <= LONGEST)
 }
 
 /// As the defaults are written: a minute is `60s`, for `1m` would hide that seconds are meant.

@@ -19,14 +19,9 @@ pub enum Wanted {
 
 impl Root {
     /// Makes a session and takes the right to write it. Not yet durable: see [`Owned::make_durable`]; if
-    /// something goes wrong later, [`Owned::discard`] takes it back. It is desired up unless
+    /// something goes wrong later, [`Owned::remove`] takes it back. It is desired up unless
     /// `spec.start_suspended`.
     pub fn create(&self, wanted: Wanted, spec: Spec) -> Result<Owned> {
-        self.create_with(wanted, |_| spec)
-    }
-
-    /// As [`Root::create`], for a spec that depends on the name.
-    pub fn create_with(&self, wanted: Wanted, make: impl FnOnce(&Name) -> Spec) -> Result<Owned> {
         let machine = self.machine()?.to_owned();
         let (session, lock) = self.make_directory()?;
         let named = match self.claim_wanted(wanted, session.id()) {
@@ -36,7 +31,6 @@ impl Root {
                 return Err(error);
             }
         };
-        let spec = make(&named);
         // What is to be started at once is on record as started: its holder need not write before it starts.
         let (desired, state) = if spec.start_suspended {
             (Desired::Down, LastState::NotStarted)
@@ -64,7 +58,7 @@ impl Root {
             Ok(()) => Ok(owned),
             Err(error) => {
                 // What failed matters more than what is left; leftovers are found and removed by `doctor`.
-                let _ = owned.discard();
+                let _ = owned.remove();
                 Err(error)
             }
         }

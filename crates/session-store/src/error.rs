@@ -17,7 +17,7 @@ pub enum Error {
     #[error("there is no session '{0}'")]
     NotFound(String),
     /// A prefix of several ids.
-    #[error("'{given}' begins several ids: {}", .ids.join(", "))]
+    #[error("'{given}' begins several ids: {}", first(.ids))]
     Ambiguous {
         /// What was given.
         given: String,
@@ -25,7 +25,7 @@ pub enum Error {
         ids: Vec<String>,
     },
     /// The name is taken.
-    #[error("there is a session '{0}' already")]
+    #[error("a session named '{0}' exists already")]
     Exists(Name),
     /// The name is not allowed.
     #[error(transparent)]
@@ -83,6 +83,16 @@ pub enum Error {
     },
 }
 
+/// As many as a line has room for.
+fn first(ids: &[String]) -> String {
+    const ROOM: usize = 5;
+    let shown = ids[..ids.len().min(ROOM)].join(", ");
+    match ids.len().checked_sub(ROOM) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
 impl Error {
     /// The stable word for programs.
     pub fn code(&self) -> Code {
@@ -115,8 +125,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn not_found(given: &str) -> Self {
-        Self::NotFound(ByteString::from(given).escaped())
+    /// There is no session called `given`.
+    pub fn not_found(given: &str) -> Self {
+        Self::NotFound(ByteString::from(given).brief())
     }
 
     pub(crate) fn refused(path: impl Into<PathBuf>, why: impl Into<String>) -> Self {

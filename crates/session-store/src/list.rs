@@ -75,8 +75,7 @@ impl Root {
                 })?;
                 match &last {
                     Some(live) if holder && !live.truncated => {
-                        let mut status = live.status_at(session_sys::process::boottime_ms());
-                        status.scope = self.scope;
+                        let status = live.status_at(session_sys::process::boottime_ms());
                         return Ok(Some(Listed {
                             id,
                             name: status.name.clone(),
@@ -148,7 +147,7 @@ impl Root {
             .collect())
     }
 
-    /// The session with this name, or with this id, or the only one whose id begins so (four digits at least).
+    /// The session with this name, or with this id, or the only one whose id begins so.
     /// One whose record is damaged is set aside, which the error tells.
     pub fn find(&self, given: &str) -> Result<Session> {
         if given.parse::<crate::Name>().is_ok()
@@ -166,7 +165,7 @@ impl Root {
         let digits = given
             .bytes()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !digits || !(4..16).contains(&given.len()) {
+        if !digits || !(1..16).contains(&given.len()) {
             return Err(Error::not_found(given));
         }
         let mut found = Vec::new();
@@ -183,6 +182,7 @@ impl Root {
                 found.push(id);
             }
         }
+        found.sort();
         match found.as_slice() {
             [] => Err(Error::not_found(given)),
             [id] => self.session(id),

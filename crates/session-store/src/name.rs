@@ -57,7 +57,7 @@ pub enum BadName {
     #[error("a name cannot be empty")]
     Empty,
     /// Too long.
-    #[error("the name '{0}…' has {1} bytes; at most 64 are allowed")]
+    #[error("the name '{0}' has {1} bytes; at most 64 are allowed")]
     Long(String, usize),
     /// A character outside of the set.
     #[error(
@@ -78,10 +78,7 @@ impl FromStr for Name {
             return Err(BadName::Empty);
         }
         if bytes.len() > LIMIT {
-            return Err(BadName::Long(
-                ByteString(bytes[..24].to_vec()).escaped(),
-                bytes.len(),
-            ));
+            return Err(BadName::Long(ByteString::from(text).brief(), bytes.len()));
         }
         if !bytes[0].is_ascii_alphanumeric() || !bytes.iter().copied().all(allowed) {
             return Err(BadName::Character(ByteString::from(text).escaped()));

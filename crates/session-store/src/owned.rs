@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
-use session_protocol::{Channel, Status};
+use session_protocol::Status;
 use session_sys::identity::Identity;
 
 use crate::session::{HOLDER, OWNER};
-use crate::{Error, Live, LogWriter, Name, Record, Result, Root, Session, files};
+use crate::{Error, Live, Name, Record, Result, Root, Session, files};
 
 /// A session that nobody else writes while this lives.
 #[derive(Debug)]
@@ -185,11 +185,6 @@ impl Owned {
         }
     }
 
-    /// Writes what a process (`main`, `p3`) says on one of its streams; at most `limit` bytes are kept.
-    pub fn log(&self, process: &str, channel: Channel, limit: u64) -> Result<LogWriter> {
-        LogWriter::open(self.session.directory_fd(), process, channel, limit)
-    }
-
     /// Gives it another name: the new one is claimed, the record says so durably, the old one is given up.
     pub fn rename(&mut self, new: Name) -> Result<()> {
         if new == self.record.name {
@@ -234,11 +229,6 @@ impl Owned {
         let _ = root.unclaim(&self.record.name, self.session.id());
         remove_rest(&self.session).map_err(failed)?;
         root.sync()
-    }
-
-    /// Takes back a session whose creation failed.
-    pub fn discard(self) -> Result<()> {
-        self.remove()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::live::tests::live;
-use crate::{LastState, Spec, Wanted};
-use session_protocol::{Desired, Exit, Scope, State, Timestamp};
+use crate::{LastState, LogWriter, Spec, Wanted};
+use session_protocol::{Channel, Desired, Exit, Scope, State, Timestamp};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -50,11 +50,15 @@ fn a_session_comes_and_goes_without_a_trace() {
     owned
         .write_live(&live("web", &owned.session().id().to_string()))
         .unwrap();
-    owned
-        .log("main", Channel::Pty, 1 << 20)
-        .unwrap()
-        .append(&[b"x"], Timestamp::now())
-        .unwrap();
+    LogWriter::open(
+        owned.session().directory_fd(),
+        "main",
+        Channel::Pty,
+        1 << 20,
+    )
+    .unwrap()
+    .append(&[b"x"], Timestamp::now())
+    .unwrap();
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("precious"), "").unwrap();
     symlink(outside.path(), owned.session().path().join("streams/link")).unwrap();
@@ -286,7 +290,9 @@ fn on_a_full_disk(path: &Path) {
     std::fs::write(path.join("filler"), [0; 16 << 10]).unwrap();
     let root = Root::open(&path.join("state")).unwrap();
     let mut owned = create(&root, "web");
-    let mut log = owned.log("main", Channel::Out, 16 << 20).unwrap();
+    let session = owned.session().clone();
+    let open = || LogWriter::open(session.directory_fd(), "main", Channel::Out, 16 << 20);
+    let mut log = open().unwrap();
     log.append(&[b"first"], Timestamp::now()).unwrap();
     let old = std::fs::read(owned.session().path().join("record")).unwrap();
     let mut large = owned.record().clone();
@@ -319,7 +325,7 @@ fn on_a_full_disk(path: &Path) {
     let again = log.end() - 5;
     for reopened in [false, true] {
         if reopened {
-            let log = owned.log("main", Channel::Out, 16 << 20).unwrap();
+            let log = open().unwrap();
             assert_eq!(log.end(), again + 5);
         }
         let mut reader = owned.session().log("main", Channel::Out).unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Python's `repr` of a list of strings: how an argument vector is shown, unambiguous and safe on a terminal.
+//! Python's `repr` of a list of strings: how an argument vector is shown, unambiguous and safe on a terminal, and
+//! read again.
 
 use session_protocol::ByteString;
 
@@ -34,6 +35,64 @@ fn word_repr(bytes: &[u8]) -> String {
     }
     shown.push(quote);
     shown
+}
+
+/// Reads what [`repr`] writes; `None` if `text` is something else.
+pub(crate) fn parse(text: &str) -> Option<Vec<ByteString>> {
+    let mut rest = text.trim().strip_prefix('[')?;
+    let mut words = Vec::new();
+    while !rest.starts_with(']') {
+        if !words.is_empty() {
+            rest = rest.strip_prefix(',')?;
+        }
+        let (word, behind) = parse_word(rest.trim_start())?;
+        words.push(word);
+        rest = behind.trim_start();
+    }
+    (rest == "]").then_some(words)
+}
+
+/// The word that `text` begins with, and what follows it.
+fn parse_word(text: &str) -> Option<(ByteString, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let mut rest = text[1..].chars();
+    let mut word = Vec::new();
+    loop {
+        match rest.next()? {
+            c if c == quote => return Some((ByteString(word), rest.as_str())),
+            '\\' => {
+                let escape = rest.next()?;
+                let digits = match escape {
+                    'x' => 2,
+                    'u' => 4,
+                    'U' => 8,
+                    _ => 0,
+                };
+                let (number, behind) = rest.as_str().split_at_checked(digits)?;
+                // A sign would be a number, too.
+                if !number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    return None;
+                }
+                rest = behind.chars();
+                match escape {
+                    't' => word.push(b'\t'),
+                    'n' => word.push(b'\n'),
+                    'r' => word.push(b'\r'),
+                    '\\' | '\'' | '"' => word.push(escape as u8),
+                    _ => match u32::from_str_radix(number, 16).ok()? {
+                        // A byte that is not UTF-8.
+                        byte @ 0xdc80..=0xdcff => word.push(byte as u8),
+                        code => push(&mut word, char::from_u32(code)?),
+                    },
+                }
+            }
+            c => push(&mut word, c),
+        }
+    }
+}
+
+fn push(word: &mut Vec<u8>, c: char) {
+    word.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 /// `str.isprintable`: the standard library's `escape_debug` leaves out the very same Unicode categories, but
@@ -78,9 +137,42 @@ mod tests {
             ),
             (b"\xff\xc3(", "'\\udcff\\udcc3('"),
         ] {
-            assert_eq!(repr(&[ByteString(bytes.to_vec())]), format!("[{shown}]"));
+            let words = [ByteString(bytes.to_vec()), "next".into()];
+            let shown = format!("[{shown}, 'next']");
+            assert_eq!(repr(&words), shown);
+            assert_eq!(parse(&shown).as_deref(), Some(&words[..]));
         }
         assert_eq!(repr(&["a".into(), "b c".into()]), "['a', 'b c']");
         assert_eq!(repr(&[]), "[]");
+    }
+
+    #[test]
+    fn only_lists_of_strings_are_read() {
+        assert_eq!(
+            parse(" [ 'a' , \"b\" ] ").unwrap(),
+            ["a".into(), "b".into()]
+        );
+        assert_eq!(parse("[]"), Some(Vec::new()));
+        for text in [
+            "",
+            "[",
+            "['a'",
+            "['a",
+            "['a',]",
+            "['a' 'b']",
+            "[a]",
+            "['a'] x",
+            "'a'",
+            r"['\q']",
+            r"['\x1']",
+            r"['\x+1']",
+            r"['\ud800']",
+            r"['\U00110000']",
+            r"['\x\u{e9}']",
+            "['\\x1\u{e9}']",
+            r"['\'",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 }

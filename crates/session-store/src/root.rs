@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
-use session_protocol::Scope;
 
 use crate::files::{self, Unfit};
 use crate::{Error, Id, Result, Session};
@@ -17,7 +16,6 @@ use crate::{Error, Id, Result, Session};
 pub struct Root {
     inner: Arc<Inner>,
     machine: OnceLock<String>,
-    pub(crate) scope: Scope,
 }
 
 #[derive(Debug)]
@@ -106,7 +104,6 @@ impl Root {
         Self {
             inner: Arc::new(inner),
             machine: OnceLock::new(),
-            scope: Scope::User,
         }
     }
 
@@ -116,12 +113,6 @@ impl Root {
         let root = files::open_private(session, "../..").map_err(|unfit| refuse(&above, unfit))?;
         let path = files::path_of(root.as_fd());
         Self::complete(&path, root)
-    }
-
-    /// The same root, whose sessions are shown as being of `scope`; [`Scope::User`] otherwise.
-    pub fn in_scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
     }
 
     /// The same root as the machine `machine` sees it, instead of the one this is.

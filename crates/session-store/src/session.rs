@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
-use session_protocol::{Channel, Desired, Exit, State, Status};
+use session_protocol::{Channel, Desired, Exit, Scope, State, Status};
 use session_sys::identity::Identity;
 
 use crate::live::{self, BLOCK};
@@ -197,7 +197,6 @@ impl Session {
     /// The status of a living holder, whole.
     pub(crate) fn show(&self, live: &Live) -> Status {
         let mut status = live.status_at(session_sys::process::boottime_ms());
-        status.scope = self.root.scope;
         if live.truncated
             && let Ok(Some(record)) = self.record_file()
         {
@@ -244,7 +243,7 @@ impl Session {
         Status {
             name: record.name.to_string(),
             id: record.id.to_string(),
-            scope: self.root.scope,
+            scope: Scope::User,
             state,
             desired: record.desired,
             pid: survivor,

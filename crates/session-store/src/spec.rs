@@ -25,7 +25,7 @@ pub struct Spec {
     pub start_suspended: bool,
     /// When to start it again.
     pub restart: Restart,
-    /// Delay before the first restart; it doubles from one to the next.
+    /// Delay before the second restart in a row, for the first is at once; it doubles from one to the next.
     #[serde(with = "span::text")]
     pub restart_delay: Duration,
     /// Longest delay.

@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use session_protocol::Timestamp;
 
@@ -237,19 +236,6 @@ impl Root {
             .collect();
         found.sort_by_key(|one| (one.at, one.id));
         Ok(found)
-    }
-
-    /// Removes a session that was set aside, for good.
-    pub fn discard_damaged(&self, damaged: &Damaged) -> Result<()> {
-        let failed = |errno: Errno| Error::io("remove", &damaged.path, errno);
-        let place = self.path().join("damaged");
-        let fd = files::open_private(self.root_fd(), "damaged")
-            .map_err(|unfit| crate::root::refuse(&place, unfit))?;
-        let name = damaged.path.file_name().unwrap_or_default();
-        let inner = files::open_private(fd.as_fd(), name)
-            .map_err(|unfit| crate::root::refuse(&damaged.path, unfit))?;
-        files::clear(inner.as_fd(), None, 32).map_err(failed)?;
-        rustix::fs::unlinkat(&fd, name, AtFlags::REMOVEDIR).map_err(failed)
     }
 }
 

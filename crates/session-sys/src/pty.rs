@@ -1,13 +1,13 @@
-//! Pseudo-terminals: opened with sane settings, resized, and signalled through their foreground group.
+//! Pseudo-terminals: opened with sane settings, and resized.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios,
-    Winsize, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
+    Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
 /// Opens a pseudo-terminal: master (non-blocking) and slave, both close-on-exec, neither made the caller's
@@ -91,44 +91,9 @@ pub fn size<Fd: AsFd>(fd: Fd) -> io::Result<(u16, u16)> {
     Ok((size.ws_row, size.ws_col))
 }
 
-/// The foreground process group; 0 if the terminal is nobody's controlling terminal.
-pub fn foreground<Fd: AsFd>(master: Fd) -> io::Result<i32> {
-    match tcgetpgrp(master) {
-        Ok(group) => Ok(group.as_raw_nonzero().get()),
-        // What rustix makes of a group of 0.
-        Err(Errno::OPNOTSUPP) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Signals the foreground process group; nothing happens if there is none.
-///
-/// INT, QUIT and TSTP go by TIOCSIG, in one step; the kernel refuses others there, so those are sent to the
-/// group that was in the foreground an instant before.
-#[allow(unsafe_code)] // rustix lacks TIOCSIG
-pub fn signal_foreground<Fd: AsFd>(master: Fd, signo: i32) -> io::Result<()> {
-    if matches!(signo, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP) {
-        // SAFETY: the descriptor is borrowed for the call, and TIOCSIG takes the signal number by value.
-        if unsafe { libc::ioctl(master.as_fd().as_raw_fd(), libc::TIOCSIG, signo) } == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        return Ok(());
-    }
-    match foreground(master)? {
-        0 => Ok(()),
-        group => match crate::signal::send_to_group(group, signo) {
-            // The last process of the group went away in between.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            result => result,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spawn::ChildStdio;
-    use crate::testing::{Child, read_until, script};
 
     #[test]
     fn opens_with_sane_settings() {
@@ -163,27 +128,5 @@ mod tests {
         assert_eq!(size(&master).unwrap(), (1, 65535));
         let error = size(crate::testing::null()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTTY));
-    }
-
-    #[test]
-    fn a_terminal_of_nobody_has_no_foreground() {
-        let (master, _slave) = open(24, 80).unwrap();
-        assert_eq!(foreground(&master).unwrap(), 0);
-        for signo in [libc::SIGINT, libc::SIGTERM] {
-            signal_foreground(&master, signo).unwrap();
-        }
-    }
-
-    #[test]
-    fn signals_reach_the_foreground_group() {
-        for signo in [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP] {
-            let (master, slave) = open(24, 80).unwrap();
-            let (mut program, _) = script("ulimit -c 0; echo ready; exec sleep 100");
-            program.stdio = ChildStdio::Terminal(slave);
-            let mut child = Child::start(program);
-            read_until(master.as_fd(), "ready\r\n");
-            signal_foreground(&master, signo).unwrap();
-            assert_eq!(child.wait(), (None, Some(signo)));
-        }
     }
 }

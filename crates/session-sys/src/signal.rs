@@ -27,18 +27,6 @@ pub(crate) fn send<Fd: AsFd>(pidfd: Fd, signo: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends a signal to a process group; refuses 0 and 1, which kill(2) takes for the own group and everyone.
-pub(crate) fn send_to_group(group: i32, signo: i32) -> io::Result<()> {
-    if group <= 1 {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
-    // SAFETY: takes plain numbers.
-    if unsafe { libc::kill(-group, signo) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
 /// Replaces the calling thread's signal mask and returns the old one. Bit N-1 stands for signal N.
 ///
 /// The system call itself, because libc's wrapper leaves out the signals libc reserves for threads, and a

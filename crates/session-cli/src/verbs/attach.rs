@@ -44,7 +44,7 @@ pub(crate) struct Attach {
     /// Detach everyone else
     #[arg(short, long)]
     detach_others: bool,
-    /// ctrl-a to ctrl-z, ctrl-\, ctrl-], ctrl-^, ctrl-_ or none [default: SESSION_DETACH_KEY, or ctrl-\]
+    /// ctrl-a to ctrl-z, ctrl-\, ctrl-], ctrl-^, ctrl-_, ctrl-@ or none [default: SESSION_DETACH_KEY, or ctrl-\]
     #[arg(long, value_name = "KEY")]
     detach_key: Option<String>,
     /// Name or id

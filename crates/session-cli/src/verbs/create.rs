@@ -102,7 +102,6 @@ impl Create {
 
     fn wanted(&self) -> Result<Wanted, Failure> {
         match &self.name {
-            Some(name) if name.is_empty() => Err(Failure::usage("a name cannot be empty")),
             Some(name) => Ok(Wanted::Exact(
                 name.parse().map_err(session_store::Error::Name)?,
             )),
@@ -112,19 +111,7 @@ impl Create {
 
     /// Everything that can be refused is refused here, before anything exists.
     fn spec(&self) -> Result<Spec, Failure> {
-        let here = std::env::current_dir();
-        let directory = match (&self.directory, here) {
-            (Some(given), _) if given.is_absolute() => given.clone(),
-            (Some(given), Ok(here)) => here.join(given).components().collect(),
-            (None, Ok(here)) => here,
-            (_, Err(why)) => {
-                return Err(Failure::new(
-                    Code::BadDirectory,
-                    format!("the current directory cannot be found: {}", reason(&why)),
-                ));
-            }
-        };
-        check_directory(&directory)?;
+        let directory = directory(self.directory.as_deref())?;
         let command: Vec<ByteString> = self.command.iter().cloned().map(Into::into).collect();
         let mut spec = Spec::new(
             command,
@@ -171,10 +158,34 @@ pub(super) fn executable(command: &OsStr, spec: &Spec) -> Result<ByteString, Fai
         Some(path) => Some(path.as_os_str().to_owned()),
         None => std::env::var_os("PATH"),
     };
-    let here =
-        std::env::current_dir().map_err(|why| Failure::io("find", "the current directory", why))?;
-    let file = session_holder::resolve(command, path.as_deref(), &here)?;
-    Ok(file.into_os_string().into())
+    let here = std::env::current_dir();
+    let from = here.as_deref().unwrap_or(Path::new(""));
+    let file = session_holder::resolve(command, path.as_deref(), from)?;
+    match here {
+        Err(why) if file.is_relative() => Err(Failure::io("find", "the current directory", why)),
+        _ => Ok(file.into_os_string().into()),
+    }
+}
+
+/// A directory that can be entered, absolute; the caller's where none is given.
+pub(super) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let directory = match given {
+        Some(given) if given.is_absolute() || given.as_os_str().is_empty() => given.to_owned(),
+        given => {
+            let here = std::env::current_dir().map_err(|why| {
+                Failure::new(
+                    Code::BadDirectory,
+                    format!("the current directory cannot be found: {}", reason(&why)),
+                )
+            })?;
+            match given {
+                Some(given) => here.join(given).components().collect(),
+                None => here,
+            }
+        }
+    };
+    check_directory(&directory)?;
+    Ok(directory)
 }
 
 fn check_directory(directory: &Path) -> Result<(), Failure> {
@@ -182,7 +193,7 @@ fn check_directory(directory: &Path) -> Result<(), Failure> {
         let shown = directory.display();
         Failure::new(
             Code::BadDirectory,
-            format!("cannot enter the directory {shown}: {}", reason(&why)),
+            format!("cannot enter the directory '{shown}': {}", reason(&why)),
         )
     };
     let found = std::fs::metadata(directory).map_err(refused)?;
@@ -208,7 +219,7 @@ fn take_back(owned: Owned, connection: &mut Connection) {
 }
 
 fn discard(owned: Owned) {
-    if let Err(error) = owned.discard() {
+    if let Err(error) = owned.remove() {
         tell(error.into());
     }
 }

@@ -1,9 +1,7 @@
 //! `session exec NAME COMMAND…`: a further process in a session, as if it ran right here.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +12,7 @@ use session_protocol::{ByteString, Call, Code, Spawn, Spawned, Stdio};
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner};
 use crate::display::WINDOW;
+use crate::environment;
 use crate::failure::Failure;
 use crate::interactive::{Interactive, Outcome, signals};
 use crate::lifecycle;
@@ -64,7 +63,11 @@ impl Exec {
                 .directory
                 .clone()
                 .map(|directory| directory.into_os_string().into()),
-            env: environment(&self.env)?,
+            env: self
+                .env
+                .iter()
+                .map(|given| environment::variable(given))
+                .collect::<Result<_, _>>()?,
             stdio: if self.tty {
                 Stdio::Pty(terminal::size())
             } else {
@@ -132,48 +135,4 @@ fn hang_up(connection: &mut Connection, spawned: &Spawned, signal: i32) -> Ended
         let _ = connection.call::<serde_json::Value>(call);
     }
     Ended::Signal(signal)
-}
-
-fn environment(given: &[OsString]) -> Result<BTreeMap<String, ByteString>, Failure> {
-    let mut env = BTreeMap::new();
-    for entry in given {
-        let bytes = entry.as_bytes();
-        let split = bytes.iter().position(|byte| *byte == b'=');
-        let (key, value) = match split {
-            Some(at) => (
-                &bytes[..at],
-                Some(OsString::from_vec(bytes[at + 1..].to_vec())),
-            ),
-            None => (bytes, std::env::var_os(entry)),
-        };
-        let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty());
-        let Some(key) = key else {
-            return Err(Failure::usage(format!(
-                "--env {}: the name of a variable is missing or not UTF-8",
-                ByteString::from(entry.clone()).escaped()
-            )));
-        };
-        // A variable that the caller does not have is not made up.
-        if let Some(value) = value {
-            env.insert(key.to_owned(), value.into());
-        }
-    }
-    Ok(env)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_given_or_taken_from_the_caller() {
-        let given = ["A=1", "B=x=y", "C=", "HOME", "SURELY_NOT_SET_ANYWHERE"].map(OsString::from);
-        let env = environment(&given).unwrap();
-        assert_eq!(env["A"].0, b"1");
-        assert_eq!(env["B"].0, b"x=y");
-        assert_eq!(env["C"].0, b"");
-        assert_eq!(env.contains_key("HOME"), std::env::var_os("HOME").is_some());
-        assert!(!env.contains_key("SURELY_NOT_SET_ANYWHERE"));
-        assert!(environment(&["=x".into()]).is_err());
-    }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value};
 use session_protocol::{ByteString, Code, Status};
-use session_store::{Record, Session, attribute};
+use session_store::{Record, Session};
 
 use super::status::changed;
 use crate::context::Context;
@@ -14,7 +14,8 @@ use crate::failure::Failure;
 /// Show the attributes of a session
 ///
 /// All that have a value, one a line, with the values of variables masked; or, with KEY, the value of one alone
-/// and in full. Besides the attributes that `set` knows there are id, state, pid and dir (where its files are).
+/// and in full. One without a value (no title, a variable that is not set, the pid of what does not run) is
+/// refused. Besides the attributes that `set` knows there are id, state, pid and dir (where its files are).
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -35,10 +36,12 @@ impl Get {
         let status = session.status()?;
         match &self.key {
             Some(key) => {
-                let value = value(&session, &record, &status, key)?;
                 if context.json {
-                    context.print_json(&value)?;
-                } else if context.is_terminal() {
+                    context.print_json(&json(&session, &record, &status, key)?)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                let value = value(&session, &record, &status, key)?;
+                if context.is_terminal() {
                     context.print(value.escaped())?;
                 } else {
                     // A program gets it byte for byte.
@@ -52,14 +55,14 @@ impl Get {
     }
 }
 
+/// Safe on a terminal; the escapes of the command are Python's and complete.
 fn list(record: &Record, status: &Status) -> String {
     let mut lines = vec![format!("name={}", record.name)];
-    let attributes = record.spec.attributes();
-    lines.extend(
-        attributes
-            .iter()
-            .map(|(key, value)| format!("{key}={value}")),
-    );
+    let attributes = record.spec.attributes().into_iter();
+    lines.extend(attributes.map(|(key, value)| {
+        let key = ByteString::from(key.as_str());
+        format!("{}={}", key.escaped(), value.escaped())
+    }));
     if !status.changed.is_empty() {
         lines.push(changed(&status.changed));
     }
@@ -72,49 +75,49 @@ fn value(
     status: &Status,
     key: &str,
 ) -> Result<ByteString, Failure> {
-    let text = |text: String| ByteString(text.into_bytes());
-    Ok(match key {
-        "name" => text(record.name.to_string()),
-        "id" => text(record.id.to_string()),
-        "state" => text(status.state.word().to_owned()),
-        "pid" => text(status.pid.map(|pid| pid.to_string()).unwrap_or_default()),
-        "dir" => session.path().into_os_string().into(),
-        key => match record.spec.get(key)? {
-            Some(value) => value,
-            None if attribute::find(key)?.0.is_family() => {
-                return Err(Failure::new(
-                    Code::BadAttribute,
-                    format!("{key} is not set"),
-                ));
-            }
-            None => ByteString::default(),
-        },
+    let value = match key {
+        "name" => Some(record.name.as_str().into()),
+        "id" => Some(record.id.to_string().as_str().into()),
+        "state" => Some(status.state.word().into()),
+        "pid" => status.pid.map(|pid| pid.to_string().as_str().into()),
+        "dir" => Some(session.path().into_os_string().into()),
+        key => record.spec.get(key)?,
+    };
+    value.ok_or_else(|| {
+        let key = ByteString::from(key).brief();
+        Failure::new(
+            Code::BadAttribute,
+            format!("session '{}' has no {key}", record.name),
+        )
     })
+}
+
+/// The same value in JSON, where the command is a list and the pid a number.
+fn json(session: &Session, record: &Record, status: &Status, key: &str) -> Result<Value, Failure> {
+    let value = value(session, record, status, key)?;
+    let value = match key {
+        "command" => serde_json::to_value(&record.spec.command),
+        "pid" => Ok(status.pid.into()),
+        _ => serde_json::to_value(value),
+    };
+    value.map_err(|why| Failure::new(Code::Other, why.to_string()))
 }
 
 fn object(session: &Session, record: &Record, status: &Status) -> Result<Value, Failure> {
     let mut object = Map::new();
-    object.insert("name".into(), record.name.to_string().into());
-    object.insert("id".into(), record.id.to_string().into());
-    object.insert("state".into(), status.state.word().into());
     object.insert("pid".into(), status.pid.into());
-    object.insert(
-        "dir".into(),
-        json(&ByteString::from(session.path().into_os_string()))?,
-    );
-    for (key, value) in record.spec.attributes() {
+    for key in ["name", "id", "state", "dir"] {
+        object.insert(key.into(), json(session, record, status, key)?);
+    }
+    for (key, masked) in record.spec.attributes() {
         let value = match key.as_str() {
-            "command" => json(&record.spec.command)?,
-            _ => value.into(),
+            key if key.starts_with("env.") => masked.escaped().into(),
+            key => json(session, record, status, key)?,
         };
         object.insert(key, value);
     }
     object.insert("changed".into(), status.changed.clone().into());
     Ok(object.into())
-}
-
-fn json(value: &impl serde::Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|why| Failure::new(Code::Other, why.to_string()))
 }
 
 #[cfg(test)]
@@ -133,6 +136,7 @@ mod tests {
         );
         spec.set("start-suspended", Some(b"yes")).unwrap();
         spec.set("env.SECRET", Some(b"s3cr3t")).unwrap();
+        spec.set("directory", Some(b"/\x1b[2J\xff")).unwrap();
         let wanted = Wanted::Exact("backend".parse().unwrap());
         let owned = root.create(wanted, spec).unwrap();
         let (session, record, status) = (owned.session(), owned.record(), owned.status());
@@ -140,16 +144,25 @@ mod tests {
         assert!(text.starts_with(
             "name=backend\ncommand=['/usr/local/sbin/myserver']\nstart-suspended=yes\n"
         ));
+        assert!(text.contains("\ndirectory=/\\u{1b}[2J\\xff\n"));
         assert!(!text.contains("s3cr3t"));
         let one = |key| value(session, record, &status, key).map(|value| value.escaped());
         assert_eq!(one("env.SECRET").unwrap(), "s3cr3t");
         assert_eq!(one("state").unwrap(), "suspended");
-        assert_eq!(one("title").unwrap(), "");
-        for unknown in ["env.NONE", "colour"] {
-            assert_eq!(one(unknown).unwrap_err().code(), Some(Code::BadAttribute));
+        for without in ["env.NONE", "limit.core", "title", "pid", "colour"] {
+            assert_eq!(one(without).unwrap_err().code(), Some(Code::BadAttribute));
         }
         let object = object(session, record, &status).unwrap();
         assert_eq!(object["command"][0], "/usr/local/sbin/myserver");
         assert!(object["pid"].is_null() && !object.to_string().contains("s3cr3t"));
+        for (key, listed) in object.as_object().unwrap() {
+            if !["changed", "env.SECRET", "pid"].contains(&key.as_str()) {
+                assert_eq!(
+                    *listed,
+                    json(session, record, &status, key).unwrap(),
+                    "{key}"
+                );
+            }
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::lifecycle;
 /// Delete sessions that ended by themselves
 ///
 /// Deletes every session that exited or failed, and prints their names. Stopped sessions stay, for someone
-/// stopped them to start them again; so do those that wait to be started.
+/// stopped them to start them again; so do those that wait to be started. One of which processes are left is
+/// refused, as `rm` refuses it, and the others go on.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +73,7 @@ impl Purge {
     /// Looks again once nobody else can change it: someone may have started it since it was listed.
     fn purge(&self, session: &Session, context: &Context) -> Result<bool, Failure> {
         let Some(owned) = session.try_own()? else {
-            return Ok(false);
+            return self.purge_held(session, context);
         };
         if !self.is_ended(owned.status().state) {
             return Ok(false);
@@ -83,6 +84,26 @@ impl Purge {
             context.remark(remark);
         }
         Ok(true)
+    }
+
+    /// Its holder is about to exit, or stays because of processes that the session left behind: those are not
+    /// ours to end.
+    fn purge_held(&self, session: &Session, context: &Context) -> Result<bool, Failure> {
+        let ended = || Ok::<_, Failure>(self.is_ended(session.status()?.state));
+        if self.dry_run || !ended()? {
+            return Ok(false);
+        }
+        match lifecycle::remove(session, false) {
+            Ok(remark) => {
+                if let Some(remark) = remark {
+                    context.remark(remark);
+                }
+                Ok(true)
+            }
+            // Someone started it since it was listed.
+            Err(failure) if failure.code() == Some(Code::Running) && !ended()? => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn answer(&self, names: &[String], context: &Context) -> Result<ExitCode, Failure> {

@@ -29,10 +29,11 @@ pub(crate) struct Rm {
 impl Rm {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
+            let name = session.status()?.name;
             if let Some(remark) = lifecycle::remove(session, self.force)? {
                 context.remark(remark);
             }
-            context.verbose(format!("deleted {}", session.id()))
+            context.verbose(format!("deleted '{name}'"))
         })
     }
 }

@@ -20,6 +20,9 @@ const PIECE: usize = 48 << 10;
 /// TEXT arrives byte for byte, without a line break behind it unless --enter adds one. Keys have the names that
 /// tmux gives them: a character, C-c, M-x, S-Left, Enter, Tab, Escape, Space, BSpace, Up, Down, Left, Right,
 /// Home, End, PageUp, PageDown, Insert, Delete, F1 to F12.
+///
+/// Where the program does not read, as in a suspended session, a long text may have to wait until it does. Ctrl-C
+/// ends that; what has been taken stays.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,7 @@ use crate::lifecycle;
 
 /// Stop sessions: end every process, also after a reboot
 ///
-/// The main process gets the stop signal (TERM); what is left of the session after the stop timeout (10s) is
+/// Every process gets the stop signal (TERM); what is left of the session after the stop timeout (10s) is
 /// killed. Answers once nothing is left. The session stays and can be started again. Stopping a stopped session
 /// does nothing.
 #[derive(Args, Debug)]

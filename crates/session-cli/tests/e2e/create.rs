@@ -311,3 +311,47 @@ fn what_the_caller_leaks_is_not_kept_by_the_holder() {
             .all(|it| std::fs::read_link(it.path()).ok() != Some(lock.clone()))
     );
 }
+
+#[test]
+fn a_current_directory_that_is_gone_matters_only_where_it_is_needed() {
+    let session = Sandbox::new();
+    let gone =
+        |line: &str| session.shell(&format!("mkdir gone && cd gone && rmdir ../gone && {line}"));
+    for command in ["/bin/sleep", "sleep"] {
+        let ran = gone(&format!("$SESSION create -C / {command} 1000"));
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    }
+    for (line, why) in [
+        ("$SESSION create sleep 1000", "current directory"),
+        ("$SESSION create -C sub sleep 1000", "current directory"),
+        ("$SESSION create -C / ./sleep 1000", "'./sleep'"),
+        ("$SESSION set sleep directory sub", "current directory"),
+    ] {
+        let ran = gone(line);
+        assert_eq!(ran.code, 1, "{line}: {ran:?}");
+        assert!(
+            ran.err.contains(why) && ran.err.lines().count() == 1,
+            "{line}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_is_checked_when_it_is_set() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "held", "sleep", "1000"]);
+    session.ok(["create", "-n", "idle", "-s", "sleep", "1000"]);
+    std::fs::create_dir(session.path("sub")).unwrap();
+    for name in ["held", "idle"] {
+        let before = session.ok(["get", name, "directory"]);
+        for bad in ["/nonexistent", "/etc/passwd", "nonexistent", ""] {
+            let ran = session.run(["set", name, "directory", bad]);
+            assert_eq!(ran.code, 1, "{ran:?}");
+            assert!(ran.err.contains("cannot enter the directory"), "{ran:?}");
+            assert_eq!(session.ok(["get", name, "directory"]), before);
+        }
+        session.ok(["set", name, "directory", "./sub"]);
+        let expected = format!("{}\n", session.path("sub").display());
+        assert_eq!(session.ok(["get", name, "directory"]), expected);
+    }
+}

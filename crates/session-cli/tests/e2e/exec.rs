@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, ran};
 
 fn held() -> Sandbox {
     let session = Sandbox::new();
@@ -150,4 +150,38 @@ fn an_interrupt_of_the_client_reaches_the_process() {
     ready.line();
     crate::support::kill(child.id() as i32, rustix::process::Signal::INT);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(9));
+}
+
+#[test]
+fn variables_are_given_as_to_create() {
+    let session = held();
+    let mut command = session.command([
+        "exec",
+        "-e",
+        "A=1",
+        "-e",
+        "B=x=y",
+        "-e",
+        "MINE",
+        "s",
+        "--",
+        "sh",
+        "-c",
+        "echo $A $B $MINE",
+    ]);
+    assert_eq!(ran(command.env("MINE", "own")).out, "1 x=y own\n");
+    for (variable, why) in [
+        ("SURELY_NOT_SET", "'SURELY_NOT_SET' is not set here"),
+        ("", "name of a variable is missing"),
+        ("=x", "name of a variable is missing"),
+    ] {
+        for args in [
+            &["exec", "-e", variable, "s", "true"][..],
+            &["create", "-e", variable, "true"],
+        ] {
+            let ran = session.run(args);
+            assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+            assert!(ran.err.contains(why), "{args:?}: {ran:?}");
+        }
+    }
 }

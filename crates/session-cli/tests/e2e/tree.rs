@@ -208,3 +208,27 @@ fn kill_signals_every_process() {
     got.sort();
     assert_eq!(got, ["child", "main"]);
 }
+
+#[test]
+fn purge_says_what_it_leaves_because_something_of_it_runs() {
+    let session = Sandbox::new();
+    let mut ready = Fifo::new(session.path("ready"));
+    let script = "setsid sh -c 'echo $$ > ready; exec sleep 1000' & wait; true";
+    let create = ["create", "--restart", "no", "-n"];
+    session.ok([&create[..], &["left", "sh", "-c", script]].concat());
+    session.ok([&create[..], &["other", "true"]].concat());
+    let left = ready.pid();
+    kill(session.pid("left"), Signal::KILL);
+    session.reaches("left", "exited");
+    session.reaches("other", "exited");
+    let ran = session.run(["purge"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, "other\n"), "{ran:?}");
+    let why = "The session 'left' is no longer running, but processes that it started are.";
+    assert!(
+        ran.err.starts_with(why) && ran.err.lines().count() == 1,
+        "{ran:?}"
+    );
+    assert!(lives(left));
+    session.ok(["rm", "-f", "left"]);
+    assert_eq!(session.ok(["purge"]), "");
+}

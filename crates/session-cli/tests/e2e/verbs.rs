@@ -128,7 +128,8 @@ fn several_names_and_globs() {
     assert_eq!(session.status("web-2")["state"], "running");
     assert_eq!(session.run(["stop", "nothing-*"]).code, 4);
     assert_eq!(session.run(["stop", "web-[12"]).code, 2);
-    session.ok(["rm", "-f", "web-*", "db"]);
+    let deleted = session.ok(["rm", "-v", "-f", "web-*", "db"]);
+    assert_eq!(deleted, "deleted 'web-1'\ndeleted 'web-2'\ndeleted 'db'\n");
     assert_eq!(session.ok(["ls", "--json"]).trim(), "[]");
 }
 
@@ -138,7 +139,15 @@ fn ids_and_their_prefixes_name_a_session() {
     session.ok(["create", "-n", "one", "-s", "true"]);
     let id = session.ok(["get", "one", "id"]).trim().to_owned();
     assert_eq!(session.ok(["get", &id, "name"]), "one\n");
-    assert_eq!(session.ok(["get", &id[..6], "name"]), "one\n");
+    for digits in [1, 3, 6] {
+        assert_eq!(session.ok(["get", &id[..digits], "name"]), "one\n");
+    }
+    for verb in [&["stop"][..], &["rm"], &["rm", "-f"]] {
+        let ran = session.run([verb, &[&id[..3]]].concat());
+        assert_eq!(ran.code, 4, "a name that is gone ends nobody: {ran:?}");
+        assert!(ran.err.contains(&id), "{ran:?}");
+    }
+    session.ok(["stop", &id[..4]]);
     assert_eq!(
         session.run(["get", "on", "name"]).code,
         4,
@@ -260,4 +269,145 @@ fn completions_know_the_sessions() {
         );
     }
     assert_eq!(session.run(["completion", "tcl"]).code, 2);
+}
+
+#[test]
+fn json_cannot_act_on_a_terminal() {
+    let session = Sandbox::new();
+    let hostile = "a\u{9b}2J\u{2028}\u{202e}\u{2066}\u{200e}\u{61c}b";
+    session.ok([
+        "create", "-n", "j", "-s", "--title", hostile, "--", "true", hostile,
+    ]);
+    for args in [
+        &["ls", "--json"][..],
+        &["status", "--json", "j"],
+        &["get", "--json", "j"],
+        &["get", "--json", "j", "title"],
+        &["status", "--json", hostile],
+        &["ls", "--json", hostile],
+    ] {
+        let ran = session.run(args);
+        let printed = ran.out + &ran.err;
+        assert!(
+            !printed.contains(|c: char| hostile.contains(c) && !c.is_ascii()),
+            "{args:?}: {printed:?}"
+        );
+        let _: Value = serde_json::from_str(&printed).unwrap();
+    }
+    let title: Value = serde_json::from_str(&session.ok(["get", "--json", "j", "title"])).unwrap();
+    assert_eq!(title, hostile);
+}
+
+#[test]
+fn an_attribute_has_one_value_wherever_it_is_asked_for() {
+    let session = Sandbox::new();
+    session.ok([
+        "create",
+        "-n",
+        "g",
+        "-s",
+        "--title",
+        "a\u{1b}[1mb",
+        "-e",
+        "K=1",
+        "--",
+        "echo",
+        "it's",
+    ]);
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&session.ok([&["get", "--json"], args].concat())).unwrap()
+    };
+    let whole = json(&["g"]);
+    assert_eq!(whole["title"], "a\u{1b}[1mb");
+    for key in ["title", "command", "directory", "restart", "name", "state"] {
+        assert_eq!(json(&["g", key]), whole[key], "{key}");
+    }
+    assert_eq!(json(&["g", "env.K"]), "1");
+    session.ok(["unset", "g", "title"]);
+    for key in ["title", "env.NOPE", "limit.core", "pid"] {
+        let refused = session.run(["get", "g", key]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+        assert_eq!(refused.err, format!("session: session 'g' has no {key}\n"));
+        assert_eq!(session.run(["get", "--json", "g", key]).code, 1);
+    }
+}
+
+#[test]
+fn set_takes_the_command_that_get_prints() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let session = Sandbox::new();
+    let hostile = b"it's \"so\" \\ \t\n\x1b \xc3\xa9 \xe2\x80\xae \xff\xc3(".to_vec();
+    let hostile = std::ffi::OsString::from_vec(hostile);
+    let args = ["create", "-n", "u", "-s", "--", "echo"].map(Into::into);
+    session.ok([&args[..], &[hostile, "'".into(), "".into()]].concat());
+    let command = session.ok(["get", "u", "command"]);
+    for form in ["", "--json"] {
+        let line = format!(
+            "C=$($SESSION get {form} u command) && $SESSION set u command \"['true']\" && $SESSION set u command \"$C\""
+        );
+        let ran = session.shell(&line);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+        assert_eq!(session.ok(["get", "u", "command"]), command, "{form}");
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_in_the_same_words() {
+    let session = Sandbox::new();
+    for name in ["one", "two"] {
+        session.ok(["create", "-n", name, "sleep", "1000"]);
+    }
+    let taken = |args: &[&str]| {
+        let ran = session.run(args);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.err, "session: a session named 'one' exists already\n");
+    };
+    taken(&["create", "-n", "one", "true"]);
+    taken(&["rename", "two", "one"]);
+    session.ok(["stop", "two"]);
+    taken(&["set", "two", "name", "one"]);
+}
+
+#[test]
+fn a_bad_name_is_refused_alike_whoever_gives_it() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "held", "sleep", "1000"]);
+    session.ok(["create", "-n", "idle", "-s", "true"]);
+    for (name, code, word) in [
+        ("", 2, "usage"),
+        ("a/b", 1, "bad_name"),
+        ("all", 1, "bad_name"),
+    ] {
+        for args in [
+            &["--json", "create", "-n", name, "true"][..],
+            &["--json", "rename", "held", name],
+            &["--json", "rename", "idle", name],
+            &["--json", "set", "held", "name", name],
+        ] {
+            let ran = session.run(args);
+            assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+            let error: Value = serde_json::from_str(&ran.err).unwrap();
+            assert_eq!(error["error"]["code"], word, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn an_error_does_not_repeat_all_of_a_long_text() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "-s", "true"]);
+    let long = "x".repeat(2000);
+    for args in [
+        &["set", "s", "title", &long][..],
+        &["set", "s", &long, "y"],
+        &["get", "s", &format!("env.{long}")],
+        &["status", &long],
+        &["create", "--title", &long, "true"],
+        &["create", "--limit", &long, "true"],
+        &["create", "-e", &long, "true"],
+        &["create", "-n", &long, "true"],
+    ] {
+        let ran = session.run(args);
+        assert!(ran.err.contains("xxx…") && ran.err.len() < 400, "{ran:?}");
+    }
 }

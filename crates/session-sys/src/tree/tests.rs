@@ -134,10 +134,10 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             read_until(master.as_fd(), "ready> ");
             rustix::io::write(&master, b"cat\n").unwrap();
             eventually("cat is in the foreground", || {
-                let group = crate::pty::foreground(&master).unwrap();
-                group != shell.pid && group != 0 && entry(group).is_ok_and(|job| job.name == "cat")
+                let group = crate::stat::of(shell.pid).unwrap().tpgid;
+                group != shell.pid && group > 0 && entry(group).is_ok_and(|job| job.name == "cat")
             });
-            let job = crate::pty::foreground(&master).unwrap();
+            let job = crate::stat::of(shell.pid).unwrap().tpgid;
             for _ in 0..30 {
                 stop(own(), &[]).unwrap();
                 resume(own(), &[]).unwrap();
@@ -146,7 +146,7 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             // The terminal's own echo, then what cat makes of it.
             let text = read_until(master.as_fd(), "echo\r\necho\r\n");
             assert!(!text.contains("topped"), "{text:?}");
-            assert_eq!(crate::pty::foreground(&master).unwrap(), job);
+            assert_eq!(crate::stat::of(shell.pid).unwrap().tpgid, job);
             kill_all();
             std::mem::forget(shell); // reaped above
         },
