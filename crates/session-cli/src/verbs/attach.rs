@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::display::{PATIENCE, REPLAY, WINDOW};
 use crate::failure::Failure;
-use crate::interactive::{Interactive, Outcome, signals};
+use crate::interactive::{Interactive, Outcome, ends, signals};
 use crate::lifecycle;
 use crate::outlet::Outlet;
 use crate::terminal::{self, RawMode};
@@ -91,10 +91,10 @@ impl Attach {
         let signals = signals()?;
         let raw = RawMode::enter()?;
         if is_unstarted(&status) {
-            let begins = prompt(key, &signals)?;
-            if begins != Answer::Begin {
-                drop(raw);
-                return Ok(ExitCode::SUCCESS);
+            match prompt(key, &signals)? {
+                Answer::Begin => {}
+                Answer::Leave => return Ok(ExitCode::SUCCESS),
+                Answer::Signal(signal) => return Ok(ExitCode::from(128 | signal as u8)),
             }
             match lifecycle::start(&session) {
                 // Someone else was faster.
@@ -233,6 +233,7 @@ fn stopped(status: &Status) -> Failure {
 enum Answer {
     Begin,
     Leave,
+    Signal(i32),
 }
 
 /// The prompt of a session that waits to be started.
@@ -256,7 +257,7 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
             && let Some(signal) = signals.next()?
             && ends(signal)
         {
-            break Answer::Leave;
+            break Answer::Signal(signal);
         }
         if fds[0].revents().is_empty() {
             continue;
@@ -286,13 +287,6 @@ fn answer(typed: u8, scanner: &mut Scanner) -> Option<Answer> {
         3 | 4 => Some(Answer::Leave),
         typed => scanner.scan(&[typed]).map(|_| Answer::Leave),
     }
-}
-
-fn ends(signal: i32) -> bool {
-    use rustix::process::Signal;
-    [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT]
-        .iter()
-        .any(|ending| ending.as_raw() == signal)
 }
 
 #[cfg(test)]

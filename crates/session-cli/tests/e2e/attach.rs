@@ -48,15 +48,22 @@ fn detaching_restores_the_terminal_and_says_so() {
 fn signals_to_the_client_restore_the_terminal_too() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
-    for signal in [Signal::TERM, Signal::HUP] {
-        let mut terminal = session.terminal(&["attach", "cat"]);
+    session.ok(["create", "-n", "unstarted", "-s", "cat"]);
+    let ends = |args: &[&str], signal: i32| {
+        let mut terminal = session.terminal(args);
         let before = terminal.modes();
         terminal.raw_mode();
-        terminal.send("x");
-        terminal.shows("x");
-        crate::support::kill(terminal.pid, signal);
-        terminal.exit();
-        assert_eq!(terminal.modes(), before, "after {signal:?}");
+        session.shell(&format!("kill -{signal} {}", terminal.pid));
+        assert_eq!(terminal.exit(), 128 + signal, "{args:?}");
+        assert_eq!(terminal.modes(), before, "{args:?} after {signal}");
+    };
+    // From HUP to PWR, and a real-time one.
+    for signal in [1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 24, 26, 27, 29, 30, 40] {
+        ends(&["attach", "cat"], signal);
+    }
+    for signal in [10, 15, 26] {
+        ends(&["attach", "unstarted"], signal);
+        ends(&["exec", "-t", "cat", "cat"], signal);
     }
     assert_eq!(session.status("cat")["clients"], 0);
 }
