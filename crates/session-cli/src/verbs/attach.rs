@@ -1,7 +1,8 @@
 //! `session attach NAME`: the session's terminal on the caller's.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, PipeReader, Write as _};
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use clap::Args;
 use rustix::event::{PollFd, PollFlags};
@@ -13,6 +14,7 @@ use session_protocol::{
 use session_store::Session;
 use session_sys::event::SignalFd;
 
+use crate::changes;
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::display::{PATIENCE, REPLAY, WINDOW};
@@ -28,7 +30,7 @@ use crate::terminal::{self, RawMode};
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
 ///
-/// A session that was created with -s shows a prompt, `:`, and begins on Enter.
+/// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -91,15 +93,21 @@ impl Attach {
         let signals = signals()?;
         let raw = RawMode::enter()?;
         if is_unstarted(&status) {
-            match prompt(key, &signals)? {
-                Answer::Begin => {}
-                Answer::Leave => return Ok(ExitCode::SUCCESS),
-                Answer::Signal(signal) => return Ok(ExitCode::from(128 | signal as u8)),
-            }
-            match lifecycle::start(&session) {
+            let begun = match prompt(&session, key, &signals) {
+                Ok(Answer::Begin) => lifecycle::start(&session).map(drop),
+                Ok(Answer::Begun) => Ok(()),
+                Ok(Answer::Leave) => return Ok(ExitCode::SUCCESS),
+                Ok(Answer::Signal(signal)) => return Ok(ExitCode::from(128 | signal as u8)),
+                Err(failure) => Err(failure),
+            };
+            match begun {
                 // Someone else was faster.
                 Err(failure) if failure.code() == Some(Code::Running) => {}
-                started => drop(started?),
+                Err(failure) if failure.code() == Some(Code::NotFound) => {
+                    let removed = format!("session '{name}' was removed");
+                    return Err(Failure::new(Code::NotFound, removed));
+                }
+                begun => begun?,
             }
         }
         let ended = self.attach(&session, Scanner::new(key), &signals, &raw);
@@ -231,13 +239,17 @@ fn stopped(status: &Status) -> Failure {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
+    /// Start it.
     Begin,
+    /// Someone else started it.
+    Begun,
     Leave,
     Signal(i32),
 }
 
 /// The prompt of a session that waits to be started.
-fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
+fn prompt(session: &Session, key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
+    let (over, waiter) = started_elsewhere(session)?;
     let mut stdout = io::stdout();
     stdout.write_all(b":")?;
     stdout.flush()?;
@@ -247,6 +259,7 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
         let mut fds = [
             PollFd::new(&stdin, PollFlags::IN),
             PollFd::new(signals, PollFlags::IN),
+            PollFd::new(&over, PollFlags::IN),
         ];
         match rustix::event::poll(&mut fds, None) {
             Ok(_) => {}
@@ -258,6 +271,9 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
             && ends(signal)
         {
             break Answer::Signal(signal);
+        }
+        if !fds[2].revents().is_empty() {
+            break Answer::Begun;
         }
         if fds[0].revents().is_empty() {
             continue;
@@ -276,7 +292,27 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
     };
     stdout.write_all(b"\r\n")?;
     stdout.flush()?;
+    if answer == Answer::Begun
+        && let Ok(begun) = waiter.join()
+    {
+        begun?;
+    }
     Ok(answer)
+}
+
+/// Waits beside the prompt until the session is not unstarted any more; then the pipe hangs up. Left alone it goes on
+/// until the client ends.
+fn started_elsewhere(
+    session: &Session,
+) -> io::Result<(PipeReader, JoinHandle<Result<(), Failure>>)> {
+    let (over, waiting) = io::pipe()?;
+    let session = session.clone();
+    let waiter = std::thread::Builder::new().spawn(move || {
+        let _waiting = waiting;
+        let begun = |status: &Status| (!is_unstarted(status)).then_some(());
+        changes::wait_for(&session, None, begun).map(drop)
+    })?;
+    Ok((over, waiter))
 }
 
 /// What a key means at the prompt, if it means anything.

@@ -189,6 +189,34 @@ fn attaching_goes_on_through_a_restart() {
 }
 
 #[test]
+fn the_prompt_goes_on_when_the_session_is_started_elsewhere_or_removed() {
+    let session = Sandbox::new();
+    for name in ["begun", "gone"] {
+        session.ok([
+            "create",
+            "-n",
+            name,
+            "-s",
+            "--",
+            "sh",
+            "-c",
+            "echo born; exec cat",
+        ]);
+    }
+    let mut terminal = session.attach("begun");
+    terminal.shows(":");
+    session.ok(["start", "begun"]);
+    terminal.shows("born");
+    terminal.send("typed\r");
+    terminal.shows("typed\ntyped");
+    let mut terminal = session.attach("gone");
+    terminal.shows(":");
+    session.ok(["rm", "gone"]);
+    assert_eq!(terminal.exit(), 4);
+    terminal.said("session 'gone' was removed");
+}
+
+#[test]
 fn detach_from_outside_and_detach_others() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
