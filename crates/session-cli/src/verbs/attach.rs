@@ -30,7 +30,8 @@ use crate::terminal::{self, RawMode};
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
 ///
-/// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere.
+/// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere;
+/// with -r it is only waited for.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -86,14 +87,20 @@ impl Attach {
         if status.state == State::Stopped {
             return Err(stopped(&status));
         }
-        if status.state == State::Suspended && !is_unstarted(&status) {
+        if is_unstarted(&status) && self.read_only {
+            let sentence = status.sentence();
+            say(
+                context,
+                &format!("{sentence} It is shown once someone else starts it."),
+            );
+        } else if status.state == State::Suspended && !is_unstarted(&status) {
             // Else nothing would tell why nothing answers.
             say(context, &status.sentence());
         }
         let signals = signals()?;
         let raw = RawMode::enter()?;
         if is_unstarted(&status) {
-            let begun = match prompt(&session, key, &signals) {
+            let begun = match prompt(&session, key, self.read_only, &signals) {
                 Ok(Answer::Begin) => lifecycle::start(&session).map(drop),
                 Ok(Answer::Begun) => Ok(()),
                 Ok(Answer::Leave) => return Ok(ExitCode::SUCCESS),
@@ -247,11 +254,17 @@ enum Answer {
     Signal(i32),
 }
 
-/// The prompt of a session that waits to be started.
-fn prompt(session: &Session, key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
+/// The prompt of a session that waits to be started. Who only looks on is not asked.
+fn prompt(
+    session: &Session,
+    key: DetachKey,
+    read_only: bool,
+    signals: &SignalFd,
+) -> Result<Answer, Failure> {
     let (over, waiter) = started_elsewhere(session)?;
     let mut stdout = io::stdout();
-    stdout.write_all(b":")?;
+    let (asks, answered) = if read_only { ("", "") } else { (":", "\r\n") };
+    stdout.write_all(asks.as_bytes())?;
     stdout.flush()?;
     let mut scanner = Scanner::new(key);
     let answer = loop {
@@ -286,11 +299,13 @@ fn prompt(session: &Session, key: DetachKey, signals: &SignalFd) -> Result<Answe
             Err(Errno::INTR | Errno::AGAIN) => continue,
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
-        if let Some(answer) = answer(typed[0], &mut scanner) {
-            break answer;
+        match answer(typed[0], &mut scanner) {
+            Some(Answer::Begin) if read_only => {}
+            Some(answer) => break answer,
+            None => {}
         }
     };
-    stdout.write_all(b"\r\n")?;
+    stdout.write_all(answered.as_bytes())?;
     stdout.flush()?;
     if answer == Answer::Begun
         && let Ok(begun) = waiter.join()

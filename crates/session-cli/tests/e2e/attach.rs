@@ -209,6 +209,26 @@ fn the_prompt_goes_on_when_the_session_is_started_elsewhere_or_removed() {
     terminal.shows("born");
     terminal.send("typed\r");
     terminal.shows("typed\ntyped");
+    session.ok([
+        "create",
+        "-n",
+        "seen",
+        "-s",
+        "--",
+        "sh",
+        "-c",
+        "echo born; exec cat",
+    ]);
+    let mut terminal = session.terminal(&["attach", "-r", "seen"]);
+    terminal.raw_mode();
+    terminal.shows("Session 'seen' is suspended, not started.");
+    terminal.send("\r\r\x04");
+    assert_eq!(terminal.exit(), 0);
+    assert_eq!(session.status("seen")["state"], "suspended");
+    let mut terminal = session.terminal(&["attach", "-r", "seen"]);
+    terminal.raw_mode();
+    session.ok(["start", "seen"]);
+    terminal.shows("born");
     let mut terminal = session.attach("gone");
     terminal.shows(":");
     session.ok(["rm", "gone"]);
