@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use session_protocol::{Desired, State};
-use session_store::{Error, Finding, Listed, Root};
+use session_store::{Finding, Listed, Root};
 
 use super::Check;
 use crate::context::Context;
@@ -190,7 +190,7 @@ fn sessions(root: &Root) -> Vec<Check> {
         format!("{}, {held} of them with a holder", here.len()),
     )];
     for listed in here {
-        if let Some(detail) = lost(root, listed) {
+        if let Some(detail) = lost(listed) {
             checks.push(Check::warn(what, detail));
         }
     }
@@ -198,33 +198,24 @@ fn sessions(root: &Root) -> Vec<Check> {
 }
 
 /// Says so if the session's holder is gone without having ended it.
-fn lost(root: &Root, listed: &Listed) -> Option<String> {
+fn lost(listed: &Listed) -> Option<String> {
     let status = listed.status.as_ref().ok()?;
+    let name = &listed.name;
+    if let Some(pid) = status.pid.filter(|_| status.unwatched) {
+        return Some(format!(
+            "the holder of '{name}' is gone and its main process {pid} lives on; `session restart {name}` or \
+             `session stop {name}` ends it"
+        ));
+    }
     let is_unseen = status
         .exit
         .is_some_and(|exit| exit.code.is_none() && exit.signal.is_none());
     let is_lost = status.desired == Desired::Up && status.state == State::Exited && is_unseen;
-    if listed.holder || !is_lost {
-        return None;
-    }
-    let name = &listed.name;
-    match survivor(root, listed) {
-        Ok(Some(pid)) => Some(format!(
-            "the holder of '{name}' is gone and its main process {pid} lives on; `session start {name}` or \
-             `session stop {name}` ends it"
-        )),
-        Ok(None) => Some(format!(
+    (is_lost && !listed.holder).then(|| {
+        format!(
             "the holder of '{name}' is gone (killed, or the machine went down); `session start {name}` starts it"
-        )),
-        Err(error) => Some(format!("the holder of '{name}' is gone: {error}")),
-    }
-}
-
-fn survivor(root: &Root, listed: &Listed) -> Result<Option<i32>, Error> {
-    let identity = root.session(&listed.id)?.read_identity()?;
-    let alive =
-        |identity: &session_sys::identity::Identity| identity.open().ok().flatten().is_some();
-    Ok(identity.filter(alive).map(|identity| identity.pid))
+        )
+    })
 }
 
 #[cfg(test)]
