@@ -41,17 +41,28 @@ pub enum Finding {
         /// The name in its record.
         name: Name,
     },
+    /// A session with a holder, called as another is, to whom the name leads; only a new name helps.
+    Duplicate {
+        /// The session.
+        id: Id,
+        /// The name in its record.
+        name: Name,
+        /// Whose name it is.
+        other: Id,
+    },
     /// What an interrupted `create` or `rm` left; repaired by removing it.
     Leftover {
         /// Its directory's name.
         id: Id,
     },
-    /// A damaged record; repaired by setting it aside.
+    /// A damaged record; repaired by setting it aside, unless a holder runs, which knows it and will write it anew.
     Damaged {
         /// The session.
         id: Id,
         /// What is wrong with it.
         error: Error,
+        /// Whether its holder runs.
+        held: bool,
     },
     /// A session that was set aside before; left alone.
     SetAside(Damaged),
@@ -63,7 +74,7 @@ pub enum Finding {
 }
 
 impl Root {
-    /// Everything that is not as it should be. What is locked is being worked on and therefore not reported.
+    /// Everything that is not as it should be. What a verb has locked is being worked on and therefore not reported.
     pub fn survey(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let names = files::entries(self.names())
@@ -96,21 +107,24 @@ impl Root {
         let Some(session) = self.directory(&id)? else {
             return Ok(None);
         };
-        if session.held()? != Held::No {
-            return Ok(None);
-        }
+        let held = match session.held()? {
+            Held::ByVerb => return Ok(None),
+            held => held == Held::ByHolder,
+        };
         match session.record_file() {
             Ok(Some(record)) => {
-                let claimed = self
-                    .target(record.name.as_str())?
-                    .is_some_and(|target| target == id.to_string());
-                Ok((!claimed).then_some(Finding::Unclaimed {
-                    id,
-                    name: record.name,
-                }))
+                let name = record.name;
+                Ok(match self.behind(name.as_str())? {
+                    Claim::Taken(other) if other == id => None,
+                    Claim::Taken(other) if held => Some(Finding::Duplicate { id, name, other }),
+                    // Reported as what it is.
+                    Claim::Strange if held => None,
+                    _ => Some(Finding::Unclaimed { id, name }),
+                })
             }
+            Ok(None) if held => Ok(None),
             Ok(None) => Ok(Some(Finding::Leftover { id })),
-            Err(error @ Error::Damaged { .. }) => Ok(Some(Finding::Damaged { id, error })),
+            Err(error @ Error::Damaged { .. }) => Ok(Some(Finding::Damaged { id, error, held })),
             Err(error) => Err(error),
         }
     }
@@ -127,7 +141,9 @@ impl Root {
             Finding::Damaged { id, .. } => Ok(self
                 .set_aside(id)?
                 .map(|path| format!("set aside as {}", path.display()))),
-            Finding::SetAside(_) | Finding::Untouchable { .. } => Ok(None),
+            Finding::Duplicate { .. } | Finding::SetAside(_) | Finding::Untouchable { .. } => {
+                Ok(None)
+            }
         }
     }
 
@@ -135,13 +151,20 @@ impl Root {
         let Some(session) = self.directory(id)? else {
             return Ok(None);
         };
-        let Some(mut owned) = session.try_own()? else {
-            return Ok(None);
-        };
+        let owned = session.try_own()?;
         if self.claim(name, id)? {
+            // Who owns it instead of us may have given it another.
+            let record = session.record_file()?;
+            if record.is_none_or(|record| record.name != *name) {
+                self.unclaim(name, id)?;
+                return Ok(None);
+            }
             self.sync()?;
             return Ok(Some(format!("the name '{name}' belongs to {id} again")));
         }
+        let Some(mut owned) = owned else {
+            return Ok(None);
+        };
         for n in 2..=u32::MAX {
             match owned.rename(name.numbered(n)) {
                 Ok(()) => {

@@ -162,7 +162,18 @@ fn describe(finding: &Finding) -> (String, bool) {
         Finding::Unclaimed { id, name } => {
             (format!("the session {id} has lost its name '{name}'"), true)
         }
+        Finding::Duplicate { id, name, other } => (
+            format!(
+                "the session {id} is called '{name}', a name that leads to {other}; \
+                 `session rename {id} NAME` gives it another"
+            ),
+            false,
+        ),
         Finding::Leftover { id } => (format!("an interrupted command left {id}"), true),
+        Finding::Damaged { error, held, .. } if *held => (
+            format!("{error}; its holder knows it and writes it anew with the next change"),
+            false,
+        ),
         Finding::Damaged { error, .. } => (error.to_string(), true),
         Finding::SetAside(damaged) => (
             format!(
