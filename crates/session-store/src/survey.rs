@@ -1,5 +1,6 @@
 //! What `doctor` looks for and repairs: claims, leftovers and records that are not as they should be.
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -22,6 +23,19 @@ pub struct Damaged {
     pub at: Timestamp,
     /// Where it is now, complete.
     pub path: PathBuf,
+}
+
+/// What can be wrong with a holder that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A signal stopped it: it answers nobody.
+    Stopped,
+    /// Its record was removed.
+    NoRecord,
+    /// Its socket was removed: nobody reaches it.
+    NoSocket,
+    /// `live` was removed, and its lock with it: a second holder could be started.
+    NoLock,
 }
 
 /// Something that is not as it should be.
@@ -64,6 +78,15 @@ pub enum Finding {
         /// Whether its holder runs.
         held: bool,
     },
+    /// Something is wrong with a holder that runs; left alone.
+    Holder {
+        /// Its session's name, or id where the record does not tell.
+        name: String,
+        /// Its number.
+        pid: i32,
+        /// What is wrong.
+        trouble: Trouble,
+    },
     /// A session that was set aside before; left alone.
     SetAside(Damaged),
     /// Of a later version or another user's, or not what it should be; left alone.
@@ -93,40 +116,71 @@ impl Root {
                 Err(error) => findings.push(Finding::Untouchable { error }),
             }
         }
+        let holders = holders()?;
         for (id, _) in self.ids()? {
-            match self.examine(id) {
-                Ok(finding) => findings.extend(finding),
-                Err(error) => findings.push(Finding::Untouchable { error }),
+            let examined = self.examine(id, holders.get(&id).copied(), &mut findings);
+            if let Err(error) = examined {
+                findings.push(Finding::Untouchable { error });
             }
         }
         findings.extend(self.damaged()?.into_iter().map(Finding::SetAside));
         Ok(findings)
     }
 
-    fn examine(&self, id: Id) -> Result<Option<Finding>> {
+    fn examine(&self, id: Id, holder: Option<i32>, findings: &mut Vec<Finding>) -> Result<()> {
         let Some(session) = self.directory(&id)? else {
-            return Ok(None);
+            return Ok(());
         };
-        let held = match session.held()? {
-            Held::ByVerb => return Ok(None),
+        let locked = match session.held()? {
+            Held::ByVerb => return Ok(()),
             held => held == Held::ByHolder,
         };
-        match session.record_file() {
+        // Without its lock it may have exited since it was seen.
+        let held = locked || holder.is_some() && holders()?.contains_key(&id);
+        let record = session.record_file();
+        let mut troubles = Vec::new();
+        let mut called = id.to_string();
+        match record {
             Ok(Some(record)) => {
                 let name = record.name;
-                Ok(match self.behind(name.as_str())? {
-                    Claim::Taken(other) if other == id => None,
-                    Claim::Taken(other) if held => Some(Finding::Duplicate { id, name, other }),
+                called = name.to_string();
+                match self.behind(name.as_str())? {
+                    Claim::Taken(other) if other == id => {}
+                    Claim::Taken(other) if held => {
+                        findings.push(Finding::Duplicate { id, name, other });
+                    }
                     // Reported as what it is.
-                    Claim::Strange if held => None,
-                    _ => Some(Finding::Unclaimed { id, name }),
-                })
+                    Claim::Strange if held => {}
+                    _ => findings.push(Finding::Unclaimed { id, name }),
+                }
             }
-            Ok(None) if held => Ok(None),
-            Ok(None) => Ok(Some(Finding::Leftover { id })),
-            Err(error @ Error::Damaged { .. }) => Ok(Some(Finding::Damaged { id, error, held })),
-            Err(error) => Err(error),
+            Ok(None) if held => troubles.push(Trouble::NoRecord),
+            Ok(None) => findings.push(Finding::Leftover { id }),
+            Err(error @ Error::Damaged { .. }) => {
+                findings.push(Finding::Damaged { id, error, held });
+            }
+            Err(error) => return Err(error),
         }
+        let Some(pid) = holder.filter(|_| held) else {
+            return Ok(());
+        };
+        if !locked {
+            troubles.push(Trouble::NoLock);
+        }
+        // One that is just starting has not said yet that it is the holder.
+        let listens = session.read_live()?.is_some_and(|live| live.holder == pid);
+        if listens && !session.has_socket() {
+            troubles.push(Trouble::NoSocket);
+        }
+        if session_sys::process::is_stopped(pid) {
+            troubles.push(Trouble::Stopped);
+        }
+        findings.extend(troubles.into_iter().map(|trouble| Finding::Holder {
+            name: called.clone(),
+            pid,
+            trouble,
+        }));
+        Ok(())
     }
 
     /// Repairs what can be repaired without losing anything; says what was done, `None` if nothing.
@@ -141,9 +195,10 @@ impl Root {
             Finding::Damaged { id, .. } => Ok(self
                 .set_aside(id)?
                 .map(|path| format!("set aside as {}", path.display()))),
-            Finding::Duplicate { .. } | Finding::SetAside(_) | Finding::Untouchable { .. } => {
-                Ok(None)
-            }
+            Finding::Duplicate { .. }
+            | Finding::Holder { .. }
+            | Finding::SetAside(_)
+            | Finding::Untouchable { .. } => Ok(None),
         }
     }
 
@@ -187,8 +242,8 @@ impl Root {
         let Some(_lock) = session.try_lock()? else {
             return Ok(None);
         };
-        // Whoever had the lock before may have finished what it was doing.
-        if session.record_file()?.is_some() {
+        // Whoever had the lock before may have finished what it was doing; a holder may have lost it with the file.
+        if session.record_file()?.is_some() || holders()?.contains_key(id) {
             return Ok(None);
         }
         match remove_rest(&session) {
@@ -208,6 +263,7 @@ impl Root {
         };
         if session.held()? == Held::ByHolder
             || !matches!(session.record_file(), Err(Error::Damaged { .. }))
+            || holders()?.contains_key(id)
         {
             return Ok(None);
         }
@@ -274,6 +330,14 @@ impl Root {
         files::clear(inner.as_fd(), None, 32).map_err(failed)?;
         rustix::fs::unlinkat(&fd, name, AtFlags::REMOVEDIR).map_err(failed)
     }
+}
+
+/// Every holder that can be seen, by its session: one whose `live` was removed has lost its lock, but not its life.
+fn holders() -> Result<HashMap<Id, i32>> {
+    let found = session_sys::process::called(&["session", "__hold"]);
+    let found = found.map_err(|error| Error::io("read", "/proc", error))?;
+    let holder = |(pid, id): (i32, String)| Some((id.parse().ok()?, pid));
+    Ok(found.into_iter().filter_map(holder).collect())
 }
 
 #[cfg(test)]

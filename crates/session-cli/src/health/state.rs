@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use session_protocol::{Desired, State};
-use session_store::{Finding, Listed, Root};
+use session_store::{Finding, Listed, Root, Trouble};
 
 use super::Check;
 use crate::context::Context;
@@ -132,6 +132,10 @@ fn findings(root: &Root, repair: bool) -> Vec<Check> {
         .iter()
         .map(|finding| {
             let (detail, repairable) = describe(finding);
+            let what = match finding {
+                Finding::Holder { .. } => "holders",
+                _ => what,
+            };
             if !(repair && repairable) {
                 let hint = if repairable {
                     "; --repair mends it"
@@ -147,7 +151,7 @@ fn findings(root: &Root, repair: bool) -> Vec<Check> {
             }
         })
         .collect();
-    if checks.is_empty() {
+    if checks.iter().all(|check| check.what != what) {
         checks.push(Check::ok(what, "whole, and every name has its session"));
     }
     checks
@@ -175,6 +179,24 @@ fn describe(finding: &Finding) -> (String, bool) {
             false,
         ),
         Finding::Damaged { error, .. } => (error.to_string(), true),
+        Finding::Holder { name, pid, trouble } => {
+            let detail = match trouble {
+                Trouble::Stopped => format!(
+                    "the holder {pid} of '{name}' is stopped and answers nobody; `kill -CONT {pid}` lets it go on"
+                ),
+                Trouble::NoRecord => format!(
+                    "the record of '{name}' was removed while its holder {pid} runs, which knows it and writes it anew with \
+                     the next change"
+                ),
+                Trouble::NoSocket => format!(
+                    "the socket of '{name}' was removed: its holder {pid} cannot be reached, and `kill {pid}` ends it"
+                ),
+                Trouble::NoLock => format!(
+                    "the file `live` of '{name}' was removed: `kill {pid}` ends its holder before another is started beside it"
+                ),
+            };
+            (detail, false)
+        }
         Finding::SetAside(damaged) => (
             format!(
                 "the damaged session {} is kept in {}",
