@@ -265,6 +265,33 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_one_moment_are_not_given_out_one_by_one() {
+        let state = tempfile::tempdir().unwrap();
+        let session = session(&state);
+        let directory = session.directory_fd();
+        let mut out = LogWriter::open(directory, "main", Channel::Out, 1 << 20).unwrap();
+        let mut err = LogWriter::open(directory, "main", Channel::Err, 1 << 20).unwrap();
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        out.append(&[&b"early\n".repeat(1000), b"be"], at(1))
+            .unwrap();
+        err.append(&[b"between\n"], at(2)).unwrap();
+        out.append(&[b"gun\n", &b"late\n".repeat(1000)], at(3))
+            .unwrap();
+        let mut follow = Follow::new(&session, |_| Ok(0)).unwrap();
+        let mut parts = Vec::new();
+        let mut each = |_: &mut Follow<'_>, part: Part<'_>| {
+            if let Part::Bytes { bytes, .. } = part {
+                parts.push(bytes.to_vec());
+            }
+            Ok::<_, Failure>(())
+        };
+        follow.kept(&mut each).unwrap();
+        let early = ["early\n".repeat(1000), "begun\n".to_owned()].concat();
+        let late = "late\n".repeat(1000);
+        assert!(parts == [early.as_bytes(), b"between\n", late.as_bytes()]);
+    }
+
+    #[test]
     fn times_are_moments_or_spans_ago() {
         assert_eq!(moment("1970-01-01T00:00:01Z").unwrap().millis(), 1000);
         let ago = Timestamp::now().millis() - moment("10m").unwrap().millis();
