@@ -220,6 +220,10 @@ impl<'a> Follow<'a> {
                     None
                 }
                 Some(Incoming::Notice(Notice::Ended(status))) => return Ok(Live::Ended(status)),
+                // Started anew with other streams: those are to be joined.
+                Some(Incoming::Notice(Notice::Detached {
+                    process: ProcessId::MAIN,
+                })) => return Err(Stop::Lost),
                 Some(_) => None,
             };
             any = true;

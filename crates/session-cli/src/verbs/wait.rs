@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use regex_lite::Regex;
 use session_protocol::{
-    Attach, Attached, Call, Channel, Code, From, ProcessId, State, Status, Timestamp,
+    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, State, Status, Timestamp,
 };
 use session_store::{LogReader, Session};
 
@@ -284,7 +284,11 @@ fn quiet(
                 ..
             }) => Some((stream, offset + bytes.len() as u64)),
             Some(Incoming::Reset { stream, offset, .. }) => Some((stream, offset)),
-            Some(Incoming::Notice(session_protocol::Notice::Ended(_))) => return Ok(true),
+            Some(Incoming::Notice(Notice::Ended(_))) => return Ok(true),
+            // Started anew with other streams: those are to be joined.
+            Some(Incoming::Notice(Notice::Detached {
+                process: ProcessId::MAIN,
+            })) => return Err(session_client::Error::Closed),
             Some(_) => None,
             None => {
                 let first = deadline.map_or(until, |deadline| deadline.min(until));
