@@ -30,8 +30,12 @@ pub(crate) enum Part<'a> {
         offset: u64,
         bytes: &'a [u8],
     },
-    /// So many bytes are gone.
-    Gap { channel: Channel, lost: u64 },
+    /// So many bytes from `offset` on are gone.
+    Gap {
+        channel: Channel,
+        offset: u64,
+        lost: u64,
+    },
 }
 
 /// What [`Follow::live`] came to.
@@ -119,7 +123,14 @@ impl<'a> Follow<'a> {
             if let Some(next) = ahead.gap.take() {
                 track.next = next;
                 let lost = next - offset;
-                each(self, Part::Gap { channel, lost })?;
+                each(
+                    self,
+                    Part::Gap {
+                        channel,
+                        offset,
+                        lost,
+                    },
+                )?;
                 continue;
             }
             let bytes = match until {
@@ -279,9 +290,15 @@ impl<'a> Follow<'a> {
         if offset <= track.next {
             return Ok(());
         }
-        let lost = offset - track.next;
-        track.next = offset;
-        Ok(each(self, Part::Gap { channel, lost })?)
+        let from = std::mem::replace(&mut track.next, offset);
+        Ok(each(
+            self,
+            Part::Gap {
+                channel,
+                offset: from,
+                lost: offset - from,
+            },
+        )?)
     }
 
     /// Attaches to the holder and gives out what came up to then.

@@ -27,6 +27,11 @@ fn logs_show_lines_and_raw_bytes() {
         session.ok(["logs", "--raw", "--from", "5", "l"]),
         "\x1b[31mtwo\x1b[0m\r\nthree\r\n"
     );
+    assert_eq!(session.run(["logs", "--raw", "--json", "l"]).code, 2);
+    for line in session.ok(["logs", "--json", "l"]).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["text"].is_string() && line["at"].is_string(), "{line}");
+    }
     let stamped = session.ok(["logs", "--timestamps", "l"]);
     assert!(
         stamped
