@@ -78,7 +78,7 @@ impl Wait {
             idle(&session, span, deadline)?
         } else if let Some(state) = &self.state {
             let reached = |status: &Status| (status.state.word() == state).then_some(0);
-            changes::wait_for(&session, deadline, reached)?
+            until(&session, deadline, reached)?
         } else {
             let reached = |status: &Status| {
                 if status.unwatched || status.state == State::Exited && unseen(status) {
@@ -86,7 +86,7 @@ impl Wait {
                 }
                 ended(status).map(Ok)
             };
-            match changes::wait_for(&session, deadline, reached)? {
+            match until(&session, deadline, reached)? {
                 Some(Err(name)) => {
                     return Err(Failure::new(
                         Code::HolderUnreachable,
@@ -159,6 +159,18 @@ impl Wait {
                 return Ok(None);
             }
         }
+    }
+}
+
+/// As [`changes::wait_for`], but what is so at the deadline was not too late: no time at all is enough to look.
+fn until<T>(
+    session: &Session,
+    deadline: Option<Instant>,
+    mut done: impl FnMut(&Status) -> Option<T>,
+) -> Result<Option<T>, Failure> {
+    match changes::wait_for(session, deadline, &mut done)? {
+        None => Ok(done(&changes::status(session)?)),
+        found => Ok(found),
     }
 }
 

@@ -210,6 +210,11 @@ fn wait_for_exit_text_idleness_and_state() {
     session.ok(["wait", "w", "--text", "re.dy"]);
     session.ok(["wait", "w", "--idle", "50ms"]);
     session.ok(["wait", "w", "--state", "running"]);
+    session.ok(["wait", "w", "--state", "running", "--timeout", "0"]);
+    for late in [&["--state", "stopped"][..], &["--exit"]] {
+        let wait = ["wait", "w", "--timeout", "0"].iter().chain(late);
+        assert_eq!(session.run(wait).code, 124, "{late:?}");
+    }
     assert_eq!(session.run(["wait", "w", "--timeout", "50ms"]).code, 124);
     assert_eq!(
         session
