@@ -29,7 +29,6 @@ fn detaching_restores_the_terminal_and_says_so() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
     let mut terminal = session.terminal(&["attach", "cat"]);
-    let before = terminal.modes();
     terminal.raw_mode();
     terminal.send("hello\r");
     terminal.shows("hello");
@@ -40,7 +39,7 @@ fn detaching_restores_the_terminal_and_says_so() {
         "{}",
         terminal.text()
     );
-    assert_eq!(terminal.modes(), before);
+    assert_eq!(terminal.modes(), terminal.before);
     assert_eq!(session.status("cat")["state"], "running");
 }
 
@@ -51,11 +50,10 @@ fn signals_to_the_client_restore_the_terminal_too() {
     session.ok(["create", "-n", "unstarted", "-s", "cat"]);
     let ends = |args: &[&str], signal: i32| {
         let mut terminal = session.terminal(args);
-        let before = terminal.modes();
         terminal.raw_mode();
         session.shell(&format!("kill -{signal} {}", terminal.pid));
         assert_eq!(terminal.exit(), 128 + signal, "{args:?}");
-        assert_eq!(terminal.modes(), before, "{args:?} after {signal}");
+        assert_eq!(terminal.modes(), terminal.before, "{args:?} after {signal}");
     };
     // From HUP to PWR, and a real-time one.
     for signal in [1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 24, 26, 27, 29, 30, 40] {
