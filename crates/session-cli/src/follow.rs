@@ -18,7 +18,7 @@ use crate::failure::Failure;
 const WINDOW: u64 = 256 << 10;
 /// Consumed bytes are told in portions of this.
 const PORTION: u64 = 64 << 10;
-/// What is read of the log at once.
+/// What is read of a log at once.
 const PIECE: usize = 64 << 10;
 
 /// A part of the output.
@@ -30,8 +30,12 @@ pub(crate) enum Part<'a> {
         offset: u64,
         bytes: &'a [u8],
     },
-    /// So many bytes are gone.
-    Gap { channel: Channel, lost: u64 },
+    /// So many bytes from `offset` on are gone.
+    Gap {
+        channel: Channel,
+        offset: u64,
+        lost: u64,
+    },
 }
 
 /// What [`Follow::live`] came to.
@@ -58,6 +62,15 @@ struct Track {
     next: u64,
     credited: u64,
     reader: Option<LogReader>,
+}
+
+/// What was read of a log and is not given out yet.
+#[derive(Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    given: usize,
+    /// There are no bytes up to here.
+    gap: Option<u64>,
 }
 
 impl<'a> Follow<'a> {
@@ -92,7 +105,7 @@ impl<'a> Follow<'a> {
         offset: u64,
     ) -> Option<session_protocol::Timestamp> {
         let track = self.tracks.iter_mut().find(|it| it.channel == channel)?;
-        track.reader.as_mut()?.time_of(offset).ok().flatten()
+        track.reader.as_mut()?.time_of(offset).ok()?.0
     }
 
     /// Gives out everything that the log holds now, streams of pipes merged by time.
@@ -103,64 +116,60 @@ impl<'a> Follow<'a> {
     where
         Failure: std::convert::From<E>,
     {
-        let mut buffer = vec![0; PIECE];
-        let merged = self.tracks.len() > 1;
-        while let Some(index) = self.oldest()? {
-            let track = &mut self.tracks[index];
+        let mut ahead: Vec<Ahead> = self.tracks.iter().map(|_| Ahead::default()).collect();
+        while let Some((index, until)) = self.oldest(&mut ahead)? {
+            let (track, ahead) = (&mut self.tracks[index], &mut ahead[index]);
             let (channel, offset) = (track.channel, track.next);
-            let Some(reader) = &mut track.reader else {
-                break;
-            };
-            match reader.read_at(offset, &mut buffer)? {
-                ReadAt::Bytes(mut read) => {
-                    if merged {
-                        // Line by line, for the next line of the other stream may be older.
-                        let end = buffer[..read].iter().position(|byte| *byte == b'\n');
-                        read = end.map_or(read, |end| end + 1);
-                    }
-                    track.next += read as u64;
-                    let bytes = &buffer[..read];
-                    each(
-                        self,
-                        Part::Bytes {
-                            channel,
-                            offset,
-                            bytes,
-                        },
-                    )?;
-                }
-                ReadAt::Gap { next } => {
-                    track.next = next;
-                    let lost = next - offset;
-                    each(self, Part::Gap { channel, lost })?;
-                }
-                ReadAt::End => {}
+            if let Some(next) = ahead.gap.take() {
+                track.next = next;
+                let lost = next - offset;
+                each(
+                    self,
+                    Part::Gap {
+                        channel,
+                        offset,
+                        lost,
+                    },
+                )?;
+                continue;
             }
+            let bytes = match until {
+                Some(until) => ahead.lines(until - offset),
+                None => ahead.all(),
+            };
+            track.next += bytes.len() as u64;
+            each(
+                self,
+                Part::Bytes {
+                    channel,
+                    offset,
+                    bytes,
+                },
+            )?;
         }
         Ok(())
     }
 
-    /// The stream whose next byte is the oldest; `None` if there is no more.
-    fn oldest(&mut self) -> Result<Option<usize>, Failure> {
-        let mut oldest: Option<(usize, Option<session_protocol::Timestamp>)> = None;
-        let several = self.tracks.len() > 1;
+    /// The stream whose next byte is the oldest, and up to which offset it stays so for sure, unless it is the only
+    /// one that is left; `None` if there is no more.
+    fn oldest(&mut self, ahead: &mut [Ahead]) -> Result<Option<(usize, Option<u64>)>, Failure> {
+        let mut left = Vec::new();
         for (index, track) in self.tracks.iter_mut().enumerate() {
-            let Some(reader) = &mut track.reader else {
-                continue;
-            };
-            if reader.read_at(track.next, &mut [0])? == ReadAt::End {
-                continue;
-            }
-            let time = if several {
-                reader.time_of(track.next)?
-            } else {
-                None
-            };
-            if oldest.is_none_or(|(_, oldest)| time < oldest) {
-                oldest = Some((index, time));
+            if let Some(reader) = &mut track.reader
+                && ahead[index].fill(reader, track.next)?
+            {
+                left.push((index, reader, track.next));
             }
         }
-        Ok(oldest.map(|(index, _)| index))
+        if let [(only, ..)] = left[..] {
+            return Ok(Some((only, None)));
+        }
+        let times: io::Result<Vec<_>> = left
+            .into_iter()
+            .map(|(index, reader, next)| Ok((index, reader.time_of(next)?)))
+            .collect();
+        let oldest = times?.into_iter().min_by_key(|(_, (time, _))| *time);
+        Ok(oldest.map(|(index, (_, until))| (index, Some(until))))
     }
 
     /// Waits for new output until `deadline` and gives it out. To be called again until it says that the
@@ -222,6 +231,10 @@ impl<'a> Follow<'a> {
                     None
                 }
                 Some(Incoming::Notice(Notice::Ended(status))) => return Ok(Live::Ended(status)),
+                // Started anew with other streams: those are to be joined.
+                Some(Incoming::Notice(Notice::Detached {
+                    process: ProcessId::MAIN,
+                })) => return Err(Stop::Lost),
                 Some(_) => None,
             };
             any = true;
@@ -277,9 +290,15 @@ impl<'a> Follow<'a> {
         if offset <= track.next {
             return Ok(());
         }
-        let lost = offset - track.next;
-        track.next = offset;
-        Ok(each(self, Part::Gap { channel, lost })?)
+        let from = std::mem::replace(&mut track.next, offset);
+        Ok(each(
+            self,
+            Part::Gap {
+                channel,
+                offset: from,
+                lost: offset - from,
+            },
+        )?)
     }
 
     /// Attaches to the holder and gives out what came up to then.
@@ -390,6 +409,48 @@ impl Track {
         }
         self.credited = self.next;
         Some(self.next)
+    }
+}
+
+impl Ahead {
+    /// Reads on behind `next` where there is no whole line; false at the end.
+    fn fill(&mut self, reader: &mut LogReader, next: u64) -> io::Result<bool> {
+        let has_line = self.bytes[self.given..].contains(&b'\n');
+        if self.gap.is_none() && !has_line && self.bytes.len() - self.given < PIECE {
+            self.bytes.drain(..self.given);
+            self.given = 0;
+            let kept = self.bytes.len();
+            self.bytes.resize(kept + PIECE, 0);
+            let (read, gap) = match reader.read_at(next + kept as u64, &mut self.bytes[kept..])? {
+                ReadAt::Bytes(read) => (read, None),
+                ReadAt::Gap { next } => (0, Some(next)),
+                ReadAt::End => (0, None),
+            };
+            self.bytes.truncate(kept + read);
+            self.gap = gap.filter(|_| kept == 0);
+        }
+        Ok(self.gap.is_some() || self.given < self.bytes.len())
+    }
+
+    /// The lines that begin within the next `len` bytes: those that are here whole, or else a part of one.
+    fn lines(&mut self, len: u64) -> &[u8] {
+        let bytes = &self.bytes[self.given..];
+        let begun = usize::try_from(len).map_or(bytes.len(), |len| len.min(bytes.len()));
+        let is_end = |byte: &u8| *byte == b'\n';
+        let behind = bytes[begun - 1..].iter().position(is_end);
+        let whole = behind.map(|behind| begun + behind);
+        let whole = whole.or_else(|| Some(bytes.iter().rposition(is_end)? + 1));
+        self.give(whole.unwrap_or(bytes.len()))
+    }
+
+    fn all(&mut self) -> &[u8] {
+        self.give(self.bytes.len() - self.given)
+    }
+
+    fn give(&mut self, len: usize) -> &[u8] {
+        let from = self.given;
+        self.given += len;
+        &self.bytes[from..self.given]
     }
 }
 

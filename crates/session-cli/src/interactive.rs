@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
-use session_sys::event::SignalFd;
+use session_sys::event::{self, SignalFd};
 
 use crate::detach_key::Scanner;
 use crate::display::Display;
@@ -42,19 +42,19 @@ pub(crate) enum Outcome {
     Lost,
 }
 
+/// The signals that a client takes and goes on. TTOU, so that giving back the terminal's modes does not stop a client
+/// in the background.
+const HEEDED: [Signal; 3] = [Signal::WINCH, Signal::CONT, Signal::TTOU];
+
 /// The signals that end a client, and those that it acts on.
 pub(crate) fn signals() -> io::Result<SignalFd> {
-    let signals = [
-        Signal::TERM,
-        Signal::HUP,
-        Signal::INT,
-        Signal::QUIT,
-        Signal::WINCH,
-        Signal::CONT,
-        // Blocked, so that giving back the terminal's modes does not stop a client in the background.
-        Signal::TTOU,
-    ];
-    SignalFd::new(&signals.map(Signal::as_raw))
+    let heeded = HEEDED.map(Signal::as_raw);
+    SignalFd::new(&event::fatal().chain(heeded).collect::<Vec<i32>>())
+}
+
+/// Whether this one of [`signals`] ends a client.
+pub(crate) fn ends(signal: i32) -> bool {
+    HEEDED.iter().all(|heeded| heeded.as_raw() != signal)
 }
 
 /// The loop and what it holds.
@@ -277,15 +277,13 @@ impl<'a> Interactive<'a> {
     /// Acts on signals; the one that ends the client is for the caller.
     fn signal(&mut self) -> Result<Option<i32>, Failure> {
         while let Some(signal) = self.signals.next()? {
-            match Signal::from_named_raw(signal) {
-                Some(Signal::WINCH) => self.resized = true,
-                Some(Signal::CONT) => {
-                    self.raw.resume();
-                    self.resized = true;
-                }
-                Some(Signal::TTOU) => {}
-                _ => return Ok(Some(signal)),
+            if ends(signal) {
+                return Ok(Some(signal));
             }
+            if signal == Signal::CONT.as_raw() {
+                self.raw.resume();
+            }
+            self.resized |= signal != Signal::TTOU.as_raw();
         }
         Ok(None)
     }

@@ -11,6 +11,7 @@ use session_protocol::{Call, Channel, Exit, INPUT_WINDOW, Notice, ProcessId, Spa
 use session_sys::event::SignalFd;
 
 use crate::failure::Failure;
+use crate::interactive::ends;
 use crate::outlet::{Outlet, poll_if};
 
 /// Input taken at once.
@@ -124,7 +125,9 @@ impl<'a> Relay<'a> {
         let [holder, signal, out, err, typed] = fds.map(|fd| !fd.revents().is_empty());
         if signal {
             while let Some(signal) = self.signals.next()? {
-                self.signal(signal);
+                if !self.signal(signal) && ends(signal) {
+                    return Ok(Some(Ended::Signal(signal)));
+                }
             }
         }
         if out {
@@ -226,8 +229,8 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes a signal on to the process, and all in its group.
-    fn signal(&mut self, signal: i32) {
+    /// Passes a signal on to the process, and all in its group; false if it is none of those that are.
+    fn signal(&mut self, signal: i32) -> bool {
         let passed = [
             Signal::INT,
             Signal::TERM,
@@ -236,7 +239,7 @@ impl<'a> Relay<'a> {
             Signal::PIPE,
         ];
         if !passed.iter().any(|passed| passed.as_raw() == signal) {
-            return;
+            return false;
         }
         if let Some(signal) = session_protocol::Signal::new(signal) {
             let process = self.process;
@@ -244,6 +247,7 @@ impl<'a> Relay<'a> {
                 .connection
                 .send(Call::SignalProcess { process, signal });
         }
+        true
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes of `buffer` already handed out.
     taken: usize,
+    /// Bytes behind those in which there is no line feed.
+    scanned: usize,
     mode: Mode,
     /// A DATA body of which a part is still to come: its next offset, and how much.
     partial: Option<Partial>,
@@ -180,7 +182,9 @@ impl Decoder {
     fn line(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
         loop {
             let pending = &self.buffer[self.taken..];
-            let Some(end) = pending.iter().position(|byte| *byte == b'\n') else {
+            let fresh = &pending[self.scanned..];
+            let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+                self.scanned = pending.len();
                 return if pending.len() > MAX_CONTROL {
                     Err(ProtocolError::TooLong {
                         len: pending.len(),
@@ -191,6 +195,7 @@ impl Decoder {
                 };
             };
             let start = self.taken;
+            let end = std::mem::take(&mut self.scanned) + end;
             self.taken += end + 1;
             let line = self.buffer[start..start + end].trim_ascii();
             if !line.is_empty() {
@@ -338,20 +343,32 @@ mod tests {
         wire
     }
 
+    fn cut<'a>(mut rest: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+        let mut chunks = Vec::new();
+        for cut in cuts {
+            let (chunk, more) = rest.split_at(rest.len().min(*cut));
+            chunks.push(chunk);
+            rest = more;
+        }
+        chunks.push(rest);
+        chunks
+    }
+
     proptest! {
         #[test]
         fn any_cut_of_a_conversation_gives_the_same_events(cuts in proptest::collection::vec(1usize..40, 0..60)) {
             let wire = conversation();
-            let mut chunks = Vec::new();
-            let mut rest = &wire[..];
-            for cut in cuts {
-                let (chunk, more) = rest.split_at(cut.min(rest.len()));
-                chunks.push(chunk);
-                rest = more;
-            }
-            chunks.push(rest);
+            let chunks = cut(&wire[..], &cuts);
             prop_assert_eq!(events(&chunks), events(&[&wire]));
             prop_assert_eq!(events(&[&wire]).unwrap().len(), 4);
+        }
+
+        #[test]
+        fn any_cut_of_lines_gives_the_same_events(cuts in proptest::collection::vec(1usize..9, 0..20)) {
+            let wire = b"{\"id\":1,\"method\":\"a\"}\n\n{\"id\":2,\"method\":\"b\"}\r\n{\"id\":3,\"method\":\"c\"}\n";
+            let chunks = cut(&wire[..], &cuts);
+            prop_assert_eq!(events(&chunks), events(&[wire]));
+            prop_assert_eq!(events(&[wire]).unwrap().len(), 4);
         }
 
         #[test]
@@ -368,6 +385,21 @@ mod tests {
         decoder.feed(&Header::data(STREAM, 0, u32::MAX).encode());
         assert_eq!(decoder.poll(), Ok(Some(Event::Preface)));
         assert!(matches!(decoder.poll(), Err(ProtocolError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_long_line_is_looked_through_once() {
+        let mut decoder = Decoder::default();
+        decoder.feed(b"{");
+        assert_eq!(decoder.poll(), Ok(Some(Event::TextMode)));
+        for _ in 0..3 {
+            decoder.feed(&[b' '; 1000]);
+            assert_eq!(decoder.poll(), Ok(None));
+            assert_eq!(decoder.scanned, decoder.buffer.len());
+        }
+        decoder.feed(b"\"id\":1,\"method\":\"a\"}\n{");
+        assert!(matches!(decoder.poll(), Ok(Some(Event::Control(_)))));
+        assert_eq!(decoder.scanned, 0);
     }
 
     #[test]

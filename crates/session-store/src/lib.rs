@@ -37,7 +37,7 @@ pub use record::{Kept, Last, LastState, Record};
 pub use root::Root;
 pub use session::Session;
 pub use spec::{OnBoot, Restart, RestartLimit, Spec};
-pub use survey::{Damaged, Finding};
+pub use survey::{Damaged, Finding, Trouble};
 
 #[cfg(test)]
 mod crash_tests;

@@ -169,6 +169,12 @@ impl Session {
         Ok(self.held()? == Held::ByHolder)
     }
 
+    /// Whether there is something where its holder listens.
+    pub(crate) fn has_socket(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::statat(self.directory_fd(), "socket", flags).is_ok()
+    }
+
     pub(crate) fn held(&self) -> Result<Held> {
         let Some(live) = self.open_live()? else {
             return Ok(Held::No);

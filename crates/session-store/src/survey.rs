@@ -1,5 +1,6 @@
 //! What `doctor` looks for and repairs: claims, leftovers and records that are not as they should be.
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -23,6 +24,19 @@ pub struct Damaged {
     pub path: PathBuf,
 }
 
+/// What can be wrong with a holder that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A signal stopped it: it answers nobody.
+    Stopped,
+    /// Its record was removed.
+    NoRecord,
+    /// Its socket was removed: nobody reaches it.
+    NoSocket,
+    /// `live` was removed, and its lock with it: a second holder could be started.
+    NoLock,
+}
+
 /// Something that is not as it should be.
 #[derive(Debug)]
 pub enum Finding {
@@ -40,17 +54,37 @@ pub enum Finding {
         /// The name in its record.
         name: Name,
     },
+    /// A session with a holder, called as another is, to whom the name leads; only a new name helps.
+    Duplicate {
+        /// The session.
+        id: Id,
+        /// The name in its record.
+        name: Name,
+        /// Whose name it is.
+        other: Id,
+    },
     /// What an interrupted `create` or `rm` left; repaired by removing it.
     Leftover {
         /// Its directory's name.
         id: Id,
     },
-    /// A damaged record; repaired by setting it aside.
+    /// A damaged record; repaired by setting it aside, unless a holder runs, which knows it and will write it anew.
     Damaged {
         /// The session.
         id: Id,
         /// What is wrong with it.
         error: Error,
+        /// Whether its holder runs.
+        held: bool,
+    },
+    /// Something is wrong with a holder that runs; left alone.
+    Holder {
+        /// Its session's name, or id where the record does not tell.
+        name: String,
+        /// Its number.
+        pid: i32,
+        /// What is wrong.
+        trouble: Trouble,
     },
     /// A session that was set aside before; left alone.
     SetAside(Damaged),
@@ -62,7 +96,7 @@ pub enum Finding {
 }
 
 impl Root {
-    /// Everything that is not as it should be. What is locked is being worked on and therefore not reported.
+    /// Everything that is not as it should be. What a verb has locked is being worked on and therefore not reported.
     pub fn survey(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let names = files::entries(self.names())
@@ -81,37 +115,71 @@ impl Root {
                 Err(error) => findings.push(Finding::Untouchable { error }),
             }
         }
+        let holders = holders()?;
         for (id, _) in self.ids()? {
-            match self.examine(id) {
-                Ok(finding) => findings.extend(finding),
-                Err(error) => findings.push(Finding::Untouchable { error }),
+            let examined = self.examine(id, holders.get(&id).copied(), &mut findings);
+            if let Err(error) = examined {
+                findings.push(Finding::Untouchable { error });
             }
         }
         findings.extend(self.damaged()?.into_iter().map(Finding::SetAside));
         Ok(findings)
     }
 
-    fn examine(&self, id: Id) -> Result<Option<Finding>> {
+    fn examine(&self, id: Id, holder: Option<i32>, findings: &mut Vec<Finding>) -> Result<()> {
         let Some(session) = self.directory(&id)? else {
-            return Ok(None);
+            return Ok(());
         };
-        if session.held()? != Held::No {
-            return Ok(None);
-        }
-        match session.record_file() {
+        let locked = match session.held()? {
+            Held::ByVerb => return Ok(()),
+            held => held == Held::ByHolder,
+        };
+        // Without its lock it may have exited since it was seen.
+        let held = locked || holder.is_some() && holders()?.contains_key(&id);
+        let record = session.record_file();
+        let mut troubles = Vec::new();
+        let mut called = id.to_string();
+        match record {
             Ok(Some(record)) => {
-                let claimed = self
-                    .target(record.name.as_str())?
-                    .is_some_and(|target| target == id.to_string());
-                Ok((!claimed).then_some(Finding::Unclaimed {
-                    id,
-                    name: record.name,
-                }))
+                let name = record.name;
+                called = name.to_string();
+                match self.behind(name.as_str())? {
+                    Claim::Taken(other) if other == id => {}
+                    Claim::Taken(other) if held => {
+                        findings.push(Finding::Duplicate { id, name, other });
+                    }
+                    // Reported as what it is.
+                    Claim::Strange if held => {}
+                    _ => findings.push(Finding::Unclaimed { id, name }),
+                }
             }
-            Ok(None) => Ok(Some(Finding::Leftover { id })),
-            Err(error @ Error::Damaged { .. }) => Ok(Some(Finding::Damaged { id, error })),
-            Err(error) => Err(error),
+            Ok(None) if held => troubles.push(Trouble::NoRecord),
+            Ok(None) => findings.push(Finding::Leftover { id }),
+            Err(error @ Error::Damaged { .. }) => {
+                findings.push(Finding::Damaged { id, error, held });
+            }
+            Err(error) => return Err(error),
         }
+        let Some(pid) = holder.filter(|_| held) else {
+            return Ok(());
+        };
+        if !locked {
+            troubles.push(Trouble::NoLock);
+        }
+        // One that is just starting has not said yet that it is the holder.
+        let listens = session.read_live()?.is_some_and(|live| live.holder == pid);
+        if listens && !session.has_socket() {
+            troubles.push(Trouble::NoSocket);
+        }
+        if session_sys::process::is_stopped(pid) {
+            troubles.push(Trouble::Stopped);
+        }
+        findings.extend(troubles.into_iter().map(|trouble| Finding::Holder {
+            name: called.clone(),
+            pid,
+            trouble,
+        }));
+        Ok(())
     }
 
     /// Repairs what can be repaired without losing anything; says what was done, `None` if nothing.
@@ -126,7 +194,10 @@ impl Root {
             Finding::Damaged { id, .. } => Ok(self
                 .set_aside(id)?
                 .map(|path| format!("set aside as {}", path.display()))),
-            Finding::SetAside(_) | Finding::Untouchable { .. } => Ok(None),
+            Finding::Duplicate { .. }
+            | Finding::Holder { .. }
+            | Finding::SetAside(_)
+            | Finding::Untouchable { .. } => Ok(None),
         }
     }
 
@@ -134,13 +205,20 @@ impl Root {
         let Some(session) = self.directory(id)? else {
             return Ok(None);
         };
-        let Some(mut owned) = session.try_own()? else {
-            return Ok(None);
-        };
+        let owned = session.try_own()?;
         if self.claim(name, id)? {
+            // Who owns it instead of us may have given it another.
+            let record = session.record_file()?;
+            if record.is_none_or(|record| record.name != *name) {
+                self.unclaim(name, id)?;
+                return Ok(None);
+            }
             self.sync()?;
             return Ok(Some(format!("the name '{name}' belongs to {id} again")));
         }
+        let Some(mut owned) = owned else {
+            return Ok(None);
+        };
         for n in 2..=u32::MAX {
             match owned.rename(name.numbered(n)) {
                 Ok(()) => {
@@ -163,8 +241,8 @@ impl Root {
         let Some(_lock) = session.try_lock()? else {
             return Ok(None);
         };
-        // Whoever had the lock before may have finished what it was doing.
-        if session.record_file()?.is_some() {
+        // Whoever had the lock before may have finished what it was doing; a holder may have lost it with the file.
+        if session.record_file()?.is_some() || holders()?.contains_key(id) {
             return Ok(None);
         }
         match remove_rest(&session) {
@@ -184,6 +262,7 @@ impl Root {
         };
         if session.held()? == Held::ByHolder
             || !matches!(session.record_file(), Err(Error::Damaged { .. }))
+            || holders()?.contains_key(id)
         {
             return Ok(None);
         }
@@ -237,6 +316,14 @@ impl Root {
         found.sort_by_key(|one| (one.at, one.id));
         Ok(found)
     }
+}
+
+/// Every holder that can be seen, by its session: one whose `live` was removed has lost its lock, but not its life.
+fn holders() -> Result<HashMap<Id, i32>> {
+    let found = session_sys::process::called(&["session", "__hold"]);
+    let found = found.map_err(|error| Error::io("read", "/proc", error))?;
+    let holder = |(pid, id): (i32, String)| Some((id.parse().ok()?, pid));
+    Ok(found.into_iter().filter_map(holder).collect())
 }
 
 #[cfg(test)]

@@ -73,6 +73,44 @@ fn lost_names_are_claimed_again_or_numbered() {
 }
 
 #[test]
+fn names_of_sessions_with_holders_are_given_back_but_never_numbered() {
+    let (_place, root) = root();
+    let first = create(&root, "web");
+    first.announce_holder().unwrap();
+    let claim = root.path().join("names/web");
+    fs::remove_file(&claim).unwrap();
+    assert_eq!(repair_all(&root), 1);
+    assert!(root.survey().unwrap().is_empty());
+    fs::remove_file(&claim).unwrap();
+    let second = create(&root, "web");
+    second.announce_holder().unwrap();
+    let findings = root.survey().unwrap();
+    let [Finding::Duplicate { id, name, other }] = &findings[..] else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(
+        (id, name.as_str(), other),
+        (first.session().id(), "web", second.session().id())
+    );
+    assert_eq!(repair_all(&root), 0);
+    assert_eq!(root.find("web").unwrap().id(), other);
+}
+
+#[test]
+fn a_damaged_record_is_reported_and_left_while_its_holder_lives() {
+    let (_place, root) = root();
+    let owned = create(&root, "web");
+    owned.announce_holder().unwrap();
+    fs::write(owned.session().path().join("record"), "noise").unwrap();
+    let findings = root.survey().unwrap();
+    assert!(
+        matches!(&findings[..], [Finding::Damaged { held: true, .. }]),
+        "{findings:?}"
+    );
+    assert_eq!(repair_all(&root), 0);
+}
+
+#[test]
 fn damaged_sessions_are_set_aside_whole() {
     let (_place, root) = root();
     let path = create(&root, "web").session().path();

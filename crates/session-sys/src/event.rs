@@ -64,6 +64,30 @@ impl AsFd for SignalFd {
     }
 }
 
+/// Every signal that ends a process which does nothing about it. Not KILL, about which nothing can be done, nor those of
+/// a process's own mistakes (SEGV, BUS, ILL, FPE), nor those that write(2) reports as well (PIPE, XFSZ).
+pub fn fatal() -> impl Iterator<Item = i32> {
+    let named = [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGTRAP,
+        libc::SIGABRT,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGALRM,
+        libc::SIGTERM,
+        libc::SIGSTKFLT,
+        libc::SIGXCPU,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGIO,
+        libc::SIGPWR,
+        libc::SIGSYS,
+    ];
+    named.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+}
+
 /// Ignores a signal in the whole process. Ignoring is inherited through exec; `spawn` undoes it in its child.
 pub fn ignore(signo: i32) -> io::Result<()> {
     dispose(signo, libc::SIG_IGN)

@@ -140,6 +140,28 @@ pub fn reap() -> io::Result<Reaped> {
     }
 }
 
+/// The processes that can be seen whose arguments begin with `words`, each with the argument behind them.
+pub fn called(words: &[&str]) -> io::Result<Vec<(i32, String)>> {
+    let mut found = Vec::new();
+    for pid in crate::tree::pids()? {
+        // Gone since the directory was read, or hidden from us.
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut arguments = line.split(|byte| *byte == 0);
+        let is_called = words
+            .iter()
+            .all(|word| arguments.next() == Some(word.as_bytes()));
+        if is_called && let Some(next) = arguments.next() {
+            found.push((pid, String::from_utf8_lossy(next).into_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a signal or a debugger has stopped the process.
+pub fn is_stopped(pid: i32) -> bool {
+    crate::stat::of(pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+}
+
 /// Milliseconds since boot, time asleep included; unmoved by changes of the clock.
 pub fn boottime_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -251,7 +251,7 @@ fn entry(pid: i32) -> io::Result<Entry> {
 }
 
 /// The numbers in /proc; processes may come and go while it is read.
-fn pids() -> io::Result<Vec<i32>> {
+pub(crate) fn pids() -> io::Result<Vec<i32>> {
     let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         if let Some(pid) = entry?

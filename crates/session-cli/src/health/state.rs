@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use session_protocol::{Desired, State};
-use session_store::{Error, Finding, Listed, Root};
+use session_store::{Finding, Listed, Root, Trouble};
 
 use super::Check;
 use crate::context::Context;
@@ -132,6 +132,10 @@ fn findings(root: &Root, repair: bool) -> Vec<Check> {
         .iter()
         .map(|finding| {
             let (detail, repairable) = describe(finding);
+            let what = match finding {
+                Finding::Holder { .. } => "holders",
+                _ => what,
+            };
             if !(repair && repairable) {
                 let hint = if repairable {
                     "; --repair mends it"
@@ -147,7 +151,7 @@ fn findings(root: &Root, repair: bool) -> Vec<Check> {
             }
         })
         .collect();
-    if checks.is_empty() {
+    if checks.iter().all(|check| check.what != what) {
         checks.push(Check::ok(what, "whole, and every name has its session"));
     }
     checks
@@ -162,8 +166,37 @@ fn describe(finding: &Finding) -> (String, bool) {
         Finding::Unclaimed { id, name } => {
             (format!("the session {id} has lost its name '{name}'"), true)
         }
+        Finding::Duplicate { id, name, other } => (
+            format!(
+                "the session {id} is called '{name}', a name that leads to {other}; \
+                 `session rename {id} NAME` gives it another"
+            ),
+            false,
+        ),
         Finding::Leftover { id } => (format!("an interrupted command left {id}"), true),
+        Finding::Damaged { error, held, .. } if *held => (
+            format!("{error}; its holder knows it and writes it anew with the next change"),
+            false,
+        ),
         Finding::Damaged { error, .. } => (error.to_string(), true),
+        Finding::Holder { name, pid, trouble } => {
+            let detail = match trouble {
+                Trouble::Stopped => format!(
+                    "the holder {pid} of '{name}' is stopped and answers nobody; `kill -CONT {pid}` lets it go on"
+                ),
+                Trouble::NoRecord => format!(
+                    "the record of '{name}' was removed while its holder {pid} runs, which knows it and writes it anew with \
+                     the next change"
+                ),
+                Trouble::NoSocket => format!(
+                    "the socket of '{name}' was removed: its holder {pid} makes another for the next command that asks for it"
+                ),
+                Trouble::NoLock => format!(
+                    "the file `live` of '{name}' was removed: `kill {pid}` ends its holder before another is started beside it"
+                ),
+            };
+            (detail, false)
+        }
         Finding::SetAside(damaged) => (
             format!(
                 "the damaged session {} is kept in {}",
@@ -190,7 +223,7 @@ fn sessions(root: &Root) -> Vec<Check> {
         format!("{}, {held} of them with a holder", here.len()),
     )];
     for listed in here {
-        if let Some(detail) = lost(root, listed) {
+        if let Some(detail) = lost(listed) {
             checks.push(Check::warn(what, detail));
         }
     }
@@ -198,33 +231,24 @@ fn sessions(root: &Root) -> Vec<Check> {
 }
 
 /// Says so if the session's holder is gone without having ended it.
-fn lost(root: &Root, listed: &Listed) -> Option<String> {
+fn lost(listed: &Listed) -> Option<String> {
     let status = listed.status.as_ref().ok()?;
+    let name = &listed.name;
+    if let Some(pid) = status.pid.filter(|_| status.unwatched) {
+        return Some(format!(
+            "the holder of '{name}' is gone and its main process {pid} lives on; `session restart {name}` or \
+             `session stop {name}` ends it"
+        ));
+    }
     let is_unseen = status
         .exit
         .is_some_and(|exit| exit.code.is_none() && exit.signal.is_none());
     let is_lost = status.desired == Desired::Up && status.state == State::Exited && is_unseen;
-    if listed.holder || !is_lost {
-        return None;
-    }
-    let name = &listed.name;
-    match survivor(root, listed) {
-        Ok(Some(pid)) => Some(format!(
-            "the holder of '{name}' is gone and its main process {pid} lives on; `session start {name}` or \
-             `session stop {name}` ends it"
-        )),
-        Ok(None) => Some(format!(
+    (is_lost && !listed.holder).then(|| {
+        format!(
             "the holder of '{name}' is gone (killed, or the machine went down); `session start {name}` starts it"
-        )),
-        Err(error) => Some(format!("the holder of '{name}' is gone: {error}")),
-    }
-}
-
-fn survivor(root: &Root, listed: &Listed) -> Result<Option<i32>, Error> {
-    let identity = root.session(&listed.id)?.read_identity()?;
-    let alive =
-        |identity: &session_sys::identity::Identity| identity.open().ok().flatten().is_some();
-    Ok(identity.filter(alive).map(|identity| identity.pid))
+        )
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `session attach NAME`: the session's terminal on the caller's.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, PipeReader, Write as _};
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use clap::Args;
 use rustix::event::{PollFd, PollFlags};
@@ -13,11 +14,12 @@ use session_protocol::{
 use session_store::Session;
 use session_sys::event::SignalFd;
 
+use crate::changes;
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::display::{PATIENCE, REPLAY, WINDOW};
 use crate::failure::Failure;
-use crate::interactive::{Interactive, Outcome, signals};
+use crate::interactive::{Interactive, Outcome, ends, signals};
 use crate::lifecycle;
 use crate::outlet::Outlet;
 use crate::terminal::{self, RawMode};
@@ -28,7 +30,8 @@ use crate::terminal::{self, RawMode};
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
 ///
-/// A session that was created with -s shows a prompt, `:`, and begins on Enter.
+/// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere;
+/// with -r it is only waited for.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -84,22 +87,34 @@ impl Attach {
         if status.state == State::Stopped {
             return Err(stopped(&status));
         }
-        if status.state == State::Suspended && !is_unstarted(&status) {
+        if is_unstarted(&status) && self.read_only {
+            let sentence = status.sentence();
+            say(
+                context,
+                &format!("{sentence} It is shown once someone else starts it."),
+            );
+        } else if status.state == State::Suspended && !is_unstarted(&status) {
             // Else nothing would tell why nothing answers.
             say(context, &status.sentence());
         }
         let signals = signals()?;
         let raw = RawMode::enter()?;
         if is_unstarted(&status) {
-            let begins = prompt(key, &signals)?;
-            if begins != Answer::Begin {
-                drop(raw);
-                return Ok(ExitCode::SUCCESS);
-            }
-            match lifecycle::start(&session) {
+            let begun = match prompt(&session, key, self.read_only, &signals) {
+                Ok(Answer::Begin) => lifecycle::start(&session).map(drop),
+                Ok(Answer::Begun) => Ok(()),
+                Ok(Answer::Leave) => return Ok(ExitCode::SUCCESS),
+                Ok(Answer::Signal(signal)) => return Ok(ExitCode::from(128 | signal as u8)),
+                Err(failure) => Err(failure),
+            };
+            match begun {
                 // Someone else was faster.
                 Err(failure) if failure.code() == Some(Code::Running) => {}
-                started => drop(started?),
+                Err(failure) if failure.code() == Some(Code::NotFound) => {
+                    let removed = format!("session '{name}' was removed");
+                    return Err(Failure::new(Code::NotFound, removed));
+                }
+                begun => begun?,
             }
         }
         let ended = self.attach(&session, Scanner::new(key), &signals, &raw);
@@ -231,14 +246,25 @@ fn stopped(status: &Status) -> Failure {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
+    /// Start it.
     Begin,
+    /// Someone else started it.
+    Begun,
     Leave,
+    Signal(i32),
 }
 
-/// The prompt of a session that waits to be started.
-fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
+/// The prompt of a session that waits to be started. Who only looks on is not asked.
+fn prompt(
+    session: &Session,
+    key: DetachKey,
+    read_only: bool,
+    signals: &SignalFd,
+) -> Result<Answer, Failure> {
+    let (over, waiter) = started_elsewhere(session)?;
     let mut stdout = io::stdout();
-    stdout.write_all(b":")?;
+    let (asks, answered) = if read_only { ("", "") } else { (":", "\r\n") };
+    stdout.write_all(asks.as_bytes())?;
     stdout.flush()?;
     let mut scanner = Scanner::new(key);
     let answer = loop {
@@ -246,6 +272,7 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
         let mut fds = [
             PollFd::new(&stdin, PollFlags::IN),
             PollFd::new(signals, PollFlags::IN),
+            PollFd::new(&over, PollFlags::IN),
         ];
         match rustix::event::poll(&mut fds, None) {
             Ok(_) => {}
@@ -256,7 +283,10 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
             && let Some(signal) = signals.next()?
             && ends(signal)
         {
-            break Answer::Leave;
+            break Answer::Signal(signal);
+        }
+        if !fds[2].revents().is_empty() {
+            break Answer::Begun;
         }
         if fds[0].revents().is_empty() {
             continue;
@@ -269,13 +299,35 @@ fn prompt(key: DetachKey, signals: &SignalFd) -> Result<Answer, Failure> {
             Err(Errno::INTR | Errno::AGAIN) => continue,
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
-        if let Some(answer) = answer(typed[0], &mut scanner) {
-            break answer;
+        match answer(typed[0], &mut scanner) {
+            Some(Answer::Begin) if read_only => {}
+            Some(answer) => break answer,
+            None => {}
         }
     };
-    stdout.write_all(b"\r\n")?;
+    stdout.write_all(answered.as_bytes())?;
     stdout.flush()?;
+    if answer == Answer::Begun
+        && let Ok(begun) = waiter.join()
+    {
+        begun?;
+    }
     Ok(answer)
+}
+
+/// Waits beside the prompt until the session is not unstarted any more; then the pipe hangs up. Left alone it goes on
+/// until the client ends.
+fn started_elsewhere(
+    session: &Session,
+) -> io::Result<(PipeReader, JoinHandle<Result<(), Failure>>)> {
+    let (over, waiting) = io::pipe()?;
+    let session = session.clone();
+    let waiter = std::thread::Builder::new().spawn(move || {
+        let _waiting = waiting;
+        let begun = |status: &Status| (!is_unstarted(status)).then_some(());
+        changes::wait_for(&session, None, begun).map(drop)
+    })?;
+    Ok((over, waiter))
 }
 
 /// What a key means at the prompt, if it means anything.
@@ -286,13 +338,6 @@ fn answer(typed: u8, scanner: &mut Scanner) -> Option<Answer> {
         3 | 4 => Some(Answer::Leave),
         typed => scanner.scan(&[typed]).map(|_| Answer::Leave),
     }
-}
-
-fn ends(signal: i32) -> bool {
-    use rustix::process::Signal;
-    [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT]
-        .iter()
-        .any(|ending| ending.as_raw() == signal)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
+use serde::Serialize;
 use session_protocol::{Channel, Timestamp};
 use session_store::LogReader;
 
@@ -17,6 +18,9 @@ use crate::follow::{Follow, Live, Part};
 ///
 /// Everything that is kept (see the attribute log-limit), as lines of text without terminal sequences. Output is
 /// kept over restarts and after the end. With -f it goes on until the session ended for good or is stopped.
+///
+/// --json prints each line as {"at":TIME,"stream":"pty","offset":N,"text":LINE,"lost":null}, the stream being out or err
+/// where there is no terminal; where N bytes are gone, lost is N and text is null.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -48,11 +52,17 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
+        if self.raw && context.json {
+            return Err(Failure::usage(
+                "--raw prints bytes and --json lines: give one of them",
+            ));
+        }
         let session = context.session(&self.name)?;
         let mut follow = Follow::new(&session, |reader| self.begin(reader))?;
         let mut printer = Printer {
             raw: self.raw,
-            timestamps: self.timestamps,
+            timestamps: self.timestamps || context.json,
+            json: context.json,
             live: false,
             cleaners: Vec::new(),
             out: io::BufWriter::with_capacity(64 << 10, io::stdout()),
@@ -113,6 +123,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 struct Printer<W: io::Write> {
     raw: bool,
     timestamps: bool,
+    json: bool,
     /// What comes, comes now.
     live: bool,
     cleaners: Vec<(Channel, Cleaner)>,
@@ -131,16 +142,31 @@ impl<W: io::Write> Printer<W> {
                 offset,
                 bytes,
             } => {
-                let (timestamps, live) = (self.timestamps, self.live);
+                let (timestamps, json, live) = (self.timestamps, self.json, self.live);
                 let Self { cleaners, out, .. } = self;
                 cleaner(cleaners, channel).feed(offset, bytes, |line| {
                     let time = timestamps.then(|| time(follow, channel, line, live));
-                    write_line(out, time, line.text)
+                    write_line(out, json, time, channel, line)
                 })?;
             }
-            Part::Gap { channel, lost } => {
+            Part::Gap {
+                channel,
+                offset,
+                lost,
+            } => {
                 self.cut(follow, channel)?;
-                writeln!(self.out, "{}", gap(lost)).map_err(Failure::output)?;
+                let entry = Entry {
+                    at: None,
+                    stream: channel,
+                    offset,
+                    text: None,
+                    lost: Some(lost),
+                };
+                let written = match self.json {
+                    true => entry.write(&mut self.out),
+                    false => writeln!(self.out, "{}", gap(lost)),
+                };
+                written.map_err(Failure::output)?;
             }
         }
         Ok(())
@@ -156,11 +182,11 @@ impl<W: io::Write> Printer<W> {
     }
 
     fn cut(&mut self, follow: &mut Follow<'_>, channel: Channel) -> Result<(), Failure> {
-        let timestamps = self.timestamps;
+        let (timestamps, json) = (self.timestamps, self.json);
         let Self { cleaners, out, .. } = self;
         Ok(cleaner(cleaners, channel).cut(|line| {
             let time = timestamps.then(|| time(follow, channel, line, false));
-            write_line(out, time, line.text)
+            write_line(out, json, time, channel, line)
         })?)
     }
 }
@@ -175,13 +201,46 @@ fn time(follow: &mut Follow<'_>, channel: Channel, line: Line<'_>, live: bool) -
     logged.unwrap_or_else(Timestamp::now)
 }
 
-fn write_line(out: &mut impl io::Write, time: Option<Timestamp>, text: &[u8]) -> io::Result<()> {
-    if let Some(time) = time {
-        // Milliseconds always, so that lines are aligned.
-        write!(out, "{:.3} ", time.0)?;
+fn write_line(
+    out: &mut impl io::Write,
+    json: bool,
+    at: Option<Timestamp>,
+    stream: Channel,
+    line: Line<'_>,
+) -> io::Result<()> {
+    if json {
+        let entry = Entry {
+            at,
+            stream,
+            offset: line.offset,
+            text: Some(&String::from_utf8_lossy(line.text)),
+            lost: None,
+        };
+        return entry.write(out);
     }
-    out.write_all(text)?;
+    if let Some(at) = at {
+        // Milliseconds always, so that lines are aligned.
+        write!(out, "{:.3} ", at.0)?;
+    }
+    out.write_all(line.text)?;
     out.write_all(b"\n")
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    at: Option<Timestamp>,
+    stream: Channel,
+    offset: u64,
+    text: Option<&'a str>,
+    lost: Option<u64>,
+}
+
+impl Entry<'_> {
+    fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
 }
 
 fn cleaner(cleaners: &mut Vec<(Channel, Cleaner)>, channel: Channel) -> &mut Cleaner {
@@ -210,11 +269,12 @@ mod tests {
         root.create(wanted, spec).unwrap().session().clone()
     }
 
-    fn printed(session: &Session, raw: bool, from: u64) -> String {
-        let mut follow = Follow::new(session, |_| Ok(from)).unwrap();
+    fn printed(session: &Session, raw: bool, json: bool) -> String {
+        let mut follow = Follow::new(session, |_| Ok(0)).unwrap();
         let mut printer = Printer {
             raw,
-            timestamps: false,
+            timestamps: json,
+            json,
             live: false,
             cleaners: Vec::new(),
             out: Vec::new(),
@@ -233,16 +293,31 @@ mod tests {
             LogWriter::open(session.directory_fd(), "main", Channel::Pty, 1 << 20).unwrap();
         let output = b"\x1b[1mone\x1b[0m\r\ntwo";
         log.append(&[output], Timestamp::from_millis(0)).unwrap();
-        assert_eq!(printed(&session, false, 0), "one\ntwo\n");
-        assert_eq!(printed(&session, true, 0).as_bytes(), output);
+        assert_eq!(printed(&session, false, false), "one\ntwo\n");
+        assert_eq!(printed(&session, true, false).as_bytes(), output);
         log.skip(7);
         log.append(&[b"three\n"], Timestamp::from_millis(0))
             .unwrap();
         assert_eq!(
-            printed(&session, false, 0),
+            printed(&session, false, false),
             "one\ntwo\n[\u{2026} 7 bytes are gone \u{2026}]\nthree\n"
         );
-        assert!(printed(&session, true, 0).ends_with("twothree\n"));
+        assert!(printed(&session, true, false).ends_with("twothree\n"));
+        let line = |offset, text, lost| {
+            serde_json::json!({
+                "at": Timestamp::from_millis(0), "stream": "pty", "offset": offset, "text": text, "lost": lost,
+            })
+        };
+        let printed = printed(&session, false, true);
+        let lines: Vec<serde_json::Value> = printed
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let mut gap = line(16, None, Some(7));
+        gap["at"] = serde_json::Value::Null;
+        let [one, two, three] = [(0, "one"), (13, "two"), (23, "three")]
+            .map(|(offset, text)| line(offset, Some(text), None));
+        assert_eq!(lines, [one, two, gap, three]);
     }
 
     #[test]
@@ -259,9 +334,36 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(
-            printed(&session, false, 0),
+            printed(&session, false, false),
             "line 1\nline 2\nline 3\nline 4\nline 5\n"
         );
+    }
+
+    #[test]
+    fn lines_of_one_moment_are_not_given_out_one_by_one() {
+        let state = tempfile::tempdir().unwrap();
+        let session = session(&state);
+        let directory = session.directory_fd();
+        let mut out = LogWriter::open(directory, "main", Channel::Out, 1 << 20).unwrap();
+        let mut err = LogWriter::open(directory, "main", Channel::Err, 1 << 20).unwrap();
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        out.append(&[&b"early\n".repeat(1000), b"be"], at(1))
+            .unwrap();
+        err.append(&[b"between\n"], at(2)).unwrap();
+        out.append(&[b"gun\n", &b"late\n".repeat(1000)], at(3))
+            .unwrap();
+        let mut follow = Follow::new(&session, |_| Ok(0)).unwrap();
+        let mut parts = Vec::new();
+        let mut each = |_: &mut Follow<'_>, part: Part<'_>| {
+            if let Part::Bytes { bytes, .. } = part {
+                parts.push(bytes.to_vec());
+            }
+            Ok::<_, Failure>(())
+        };
+        follow.kept(&mut each).unwrap();
+        let early = ["early\n".repeat(1000), "begun\n".to_owned()].concat();
+        let late = "late\n".repeat(1000);
+        assert!(parts == [early.as_bytes(), b"between\n", late.as_bytes()]);
     }
 
     #[test]

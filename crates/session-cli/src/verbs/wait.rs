@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use regex_lite::Regex;
 use session_protocol::{
-    Attach, Attached, Call, Channel, Code, From, ProcessId, State, Status, Timestamp,
+    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, State, Status, Timestamp,
 };
 use session_store::{LogReader, Session};
 
@@ -78,7 +78,7 @@ impl Wait {
             idle(&session, span, deadline)?
         } else if let Some(state) = &self.state {
             let reached = |status: &Status| (status.state.word() == state).then_some(0);
-            changes::wait_for(&session, deadline, reached)?
+            until(&session, deadline, reached)?
         } else {
             let reached = |status: &Status| {
                 if status.unwatched || status.state == State::Exited && unseen(status) {
@@ -86,7 +86,7 @@ impl Wait {
                 }
                 ended(status).map(Ok)
             };
-            match changes::wait_for(&session, deadline, reached)? {
+            match until(&session, deadline, reached)? {
                 Some(Err(name)) => {
                     return Err(Failure::new(
                         Code::HolderUnreachable,
@@ -159,6 +159,18 @@ impl Wait {
                 return Ok(None);
             }
         }
+    }
+}
+
+/// As [`changes::wait_for`], but what is so at the deadline was not too late: no time at all is enough to look.
+fn until<T>(
+    session: &Session,
+    deadline: Option<Instant>,
+    mut done: impl FnMut(&Status) -> Option<T>,
+) -> Result<Option<T>, Failure> {
+    match changes::wait_for(session, deadline, &mut done)? {
+        None => Ok(done(&changes::status(session)?)),
+        found => Ok(found),
     }
 }
 
@@ -284,7 +296,11 @@ fn quiet(
                 ..
             }) => Some((stream, offset + bytes.len() as u64)),
             Some(Incoming::Reset { stream, offset, .. }) => Some((stream, offset)),
-            Some(Incoming::Notice(session_protocol::Notice::Ended(_))) => return Ok(true),
+            Some(Incoming::Notice(Notice::Ended(_))) => return Ok(true),
+            // Started anew with other streams: those are to be joined.
+            Some(Incoming::Notice(Notice::Detached {
+                process: ProcessId::MAIN,
+            })) => return Err(session_client::Error::Closed),
             Some(_) => None,
             None => {
                 let first = deadline.map_or(until, |deadline| deadline.min(until));

@@ -29,7 +29,6 @@ fn detaching_restores_the_terminal_and_says_so() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
     let mut terminal = session.terminal(&["attach", "cat"]);
-    let before = terminal.modes();
     terminal.raw_mode();
     terminal.send("hello\r");
     terminal.shows("hello");
@@ -40,7 +39,7 @@ fn detaching_restores_the_terminal_and_says_so() {
         "{}",
         terminal.text()
     );
-    assert_eq!(terminal.modes(), before);
+    assert_eq!(terminal.modes(), terminal.before);
     assert_eq!(session.status("cat")["state"], "running");
 }
 
@@ -48,15 +47,21 @@ fn detaching_restores_the_terminal_and_says_so() {
 fn signals_to_the_client_restore_the_terminal_too() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "cat", "cat"]);
-    for signal in [Signal::TERM, Signal::HUP] {
-        let mut terminal = session.terminal(&["attach", "cat"]);
-        let before = terminal.modes();
+    session.ok(["create", "-n", "unstarted", "-s", "cat"]);
+    let ends = |args: &[&str], signal: i32| {
+        let mut terminal = session.terminal(args);
         terminal.raw_mode();
-        terminal.send("x");
-        terminal.shows("x");
-        crate::support::kill(terminal.pid, signal);
-        terminal.exit();
-        assert_eq!(terminal.modes(), before, "after {signal:?}");
+        session.shell(&format!("kill -{signal} {}", terminal.pid));
+        assert_eq!(terminal.exit(), 128 + signal, "{args:?}");
+        assert_eq!(terminal.modes(), terminal.before, "{args:?} after {signal}");
+    };
+    // From HUP to PWR, and a real-time one.
+    for signal in [1, 2, 3, 5, 6, 10, 12, 14, 15, 16, 24, 26, 27, 29, 30, 40] {
+        ends(&["attach", "cat"], signal);
+    }
+    for signal in [10, 15, 26] {
+        ends(&["attach", "unstarted"], signal);
+        ends(&["exec", "-t", "cat", "cat"], signal);
     }
     assert_eq!(session.status("cat")["clients"], 0);
 }
@@ -179,6 +184,54 @@ fn attaching_goes_on_through_a_restart() {
     });
     terminal.send("still here\r");
     terminal.shows("still here");
+}
+
+#[test]
+fn the_prompt_goes_on_when_the_session_is_started_elsewhere_or_removed() {
+    let session = Sandbox::new();
+    for name in ["begun", "gone"] {
+        session.ok([
+            "create",
+            "-n",
+            name,
+            "-s",
+            "--",
+            "sh",
+            "-c",
+            "echo born; exec cat",
+        ]);
+    }
+    let mut terminal = session.attach("begun");
+    terminal.shows(":");
+    session.ok(["start", "begun"]);
+    terminal.shows("born");
+    terminal.send("typed\r");
+    terminal.shows("typed\ntyped");
+    session.ok([
+        "create",
+        "-n",
+        "seen",
+        "-s",
+        "--",
+        "sh",
+        "-c",
+        "echo born; exec cat",
+    ]);
+    let mut terminal = session.terminal(&["attach", "-r", "seen"]);
+    terminal.raw_mode();
+    terminal.shows("Session 'seen' is suspended, not started.");
+    terminal.send("\r\r\x04");
+    assert_eq!(terminal.exit(), 0);
+    assert_eq!(session.status("seen")["state"], "suspended");
+    let mut terminal = session.terminal(&["attach", "-r", "seen"]);
+    terminal.raw_mode();
+    session.ok(["start", "seen"]);
+    terminal.shows("born");
+    let mut terminal = session.attach("gone");
+    terminal.shows(":");
+    session.ok(["rm", "gone"]);
+    assert_eq!(terminal.exit(), 4);
+    terminal.said("session 'gone' was removed");
 }
 
 #[test]

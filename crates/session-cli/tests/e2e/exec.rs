@@ -139,6 +139,20 @@ fn stopping_the_session_ends_what_was_executed_in_it() {
 }
 
 #[test]
+fn a_signal_that_is_not_passed_on_ends_the_client() {
+    let session = held();
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
+    let mut child = session
+        .command(["exec", "s", "--", "sh", "-c", "echo x > ready; sleep 1000"])
+        .spawn()
+        .unwrap();
+    ready.line();
+    crate::support::kill(child.id() as i32, rustix::process::Signal::USR1);
+    crate::support::dies(child.id() as i32);
+    assert_eq!(child.wait().unwrap().code(), Some(138));
+}
+
+#[test]
 fn an_interrupt_of_the_client_reaches_the_process() {
     let session = held();
     let mut ready = crate::support::Fifo::new(session.path("ready"));

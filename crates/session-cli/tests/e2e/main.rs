@@ -7,6 +7,7 @@
 mod attach;
 mod concurrency;
 mod create;
+mod doctor;
 mod exec;
 mod output;
 mod protocol;

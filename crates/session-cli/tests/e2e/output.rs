@@ -27,6 +27,11 @@ fn logs_show_lines_and_raw_bytes() {
         session.ok(["logs", "--raw", "--from", "5", "l"]),
         "\x1b[31mtwo\x1b[0m\r\nthree\r\n"
     );
+    assert_eq!(session.run(["logs", "--raw", "--json", "l"]).code, 2);
+    for line in session.ok(["logs", "--json", "l"]).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["text"].is_string() && line["at"].is_string(), "{line}");
+    }
     let stamped = session.ok(["logs", "--timestamps", "l"]);
     assert!(
         stamped
@@ -117,6 +122,40 @@ fn following_ends_with_the_session() {
 }
 
 #[test]
+fn who_follows_goes_on_when_a_restart_changed_the_streams() {
+    let session = Sandbox::new();
+    let script =
+        "test -t 1 && echo terminal && exec sleep 1000; while echo pipe; do sleep 0.1; done";
+    session.ok(["create", "-n", "lf", "--", "sh", "-c", script]);
+    let mut lines = Fifo::new(session.path("lines"));
+    let writing = std::fs::File::options()
+        .write(true)
+        .open(session.path("lines"))
+        .unwrap();
+    let mut spawned: Vec<_> = [
+        &["wait", "lf", "--idle", "3s", "--timeout", "4s"][..],
+        &["wait", "lf", "--text", "^pipe$", "--timeout", "20s"],
+        &["logs", "-f", "lf"],
+    ]
+    .into_iter()
+    .map(|verb| {
+        let mut command = session.command(verb);
+        command.stdout(writing.try_clone().unwrap());
+        command.stderr(std::process::Stdio::null()).spawn().unwrap()
+    })
+    .collect();
+    assert_eq!(lines.line(), "terminal");
+    session.ok(["set", "lf", "pty", "no"]);
+    session.ok(["restart", "lf"]);
+    assert_eq!(lines.line(), "pipe");
+    let mut code = |index: usize| spawned[index].wait().unwrap().code();
+    assert_eq!(code(1), Some(0));
+    assert_eq!(code(0), Some(124), "it never fell silent");
+    session.ok(["stop", "lf"]);
+    assert_eq!(code(2), Some(0));
+}
+
+#[test]
 fn output_on_pipes_is_kept_too() {
     let session = Sandbox::new();
     session.ok([
@@ -171,6 +210,11 @@ fn wait_for_exit_text_idleness_and_state() {
     session.ok(["wait", "w", "--text", "re.dy"]);
     session.ok(["wait", "w", "--idle", "50ms"]);
     session.ok(["wait", "w", "--state", "running"]);
+    session.ok(["wait", "w", "--state", "running", "--timeout", "0"]);
+    for late in [&["--state", "stopped"][..], &["--exit"]] {
+        let wait = ["wait", "w", "--timeout", "0"].iter().chain(late);
+        assert_eq!(session.run(wait).code, 124, "{late:?}");
+    }
     assert_eq!(session.run(["wait", "w", "--timeout", "50ms"]).code, 124);
     assert_eq!(
         session

@@ -226,6 +226,8 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
         "{status:?}"
     );
     assert!(status.out.contains("nobody watches it"), "{status:?}");
+    let lives_on = format!("the holder of 'tough' is gone and its main process {first} lives on");
+    assert!(session.ok(["doctor"]).contains(&lives_on));
     assert_eq!(session.run(["rm", "tough"]).code, 1, "it lives");
     assert_eq!(
         session.run(["wait", "tough"]).code,

@@ -157,22 +157,25 @@ impl LogReader {
         self.end()
     }
 
-    /// When the byte at `offset` came, to the precision of the index; `None` if that is not known.
-    pub fn time_of(&mut self, offset: u64) -> io::Result<Option<Timestamp>> {
+    /// When the byte at `offset` came, to the precision of the index (`None` if that is not known), and the offset of
+    /// the next byte whose time may be another.
+    pub fn time_of(&mut self, offset: u64) -> io::Result<(Option<Timestamp>, u64)> {
         if self.starts.last().is_none_or(|start| offset >= *start) {
             self.refresh()?;
         }
         let after = self.starts.partition_point(|start| *start <= offset);
+        let mut until = self.starts.get(after).copied().unwrap_or(u64::MAX);
         for at in (0..after).rev() {
             let entries = self.entries(self.starts[at]);
-            if let Some(last) = entries
-                .partition_point(|entry| entry.offset <= offset)
-                .checked_sub(1)
-            {
-                return Ok(Some(entries[last].at));
+            let behind = entries.partition_point(|entry| entry.offset <= offset);
+            if let Some(next) = entries.get(behind) {
+                until = until.min(next.offset);
+            }
+            if let Some(last) = behind.checked_sub(1) {
+                return Ok((Some(entries[last].at), until));
             }
         }
-        Ok(None)
+        Ok((None, until))
     }
 
     /// The index of a segment, read again only if it grew: `logs --timestamps` asks for every line.

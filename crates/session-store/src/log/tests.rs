@@ -217,7 +217,11 @@ fn times_are_found_and_the_index_stays_small() {
     assert_eq!(start % 10, 0);
     for number in (start / 10..20_000).step_by(97) {
         let came = 5 * number as i64;
-        let told = reader.time_of(number * 10).unwrap().unwrap();
+        let (told, until) = reader.time_of(number * 10).unwrap();
+        assert_eq!(reader.time_of(until - 1).unwrap().0, told);
+        let next = reader.time_of(until).unwrap().0;
+        assert!(until >= writer.end() || next > told, "{until}");
+        let told = told.unwrap();
         let late = at(came).millis() - told.millis();
         assert!((0..200).contains(&late), "{late}");
         let since = reader.since(at(came)).unwrap();
@@ -256,7 +260,7 @@ fn a_clock_that_was_set_back_loses_nothing() {
     }
     let mut reader = place.reader();
     assert_eq!(reader.since(at(1_500_000)).unwrap(), 3);
-    assert_eq!(reader.time_of(1).unwrap(), Some(at(0)));
+    assert_eq!(reader.time_of(1).unwrap(), (Some(at(0)), 2));
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::{PATIENCE, dies, readable};
 pub(crate) struct Terminal {
     master: OwnedFd,
     slave: OwnedFd,
+    /// Its modes before the command could change them, as [`Terminal::modes`] gives them.
+    pub(crate) before: String,
     pub(crate) pid: i32,
     screen: vt100::Parser,
     /// Everything that came, escape sequences and all.
@@ -44,10 +46,12 @@ impl Terminal {
             umask: 0o022,
             limits: Vec::new(),
         };
+        let before = modes(&slave);
         let started = spawn(&program, None).unwrap().open().unwrap();
         Self {
             master,
             slave,
+            before,
             pid: started.pid,
             screen: vt100::Parser::new(cells(24), cells(80), 1000),
             raw: Vec::new(),
@@ -185,7 +189,7 @@ impl Terminal {
 
     /// The modes of the terminal, as `stty -a` shows them.
     pub(crate) fn modes(&self) -> String {
-        format!("{:?}", rustix::termios::tcgetattr(&self.slave).unwrap())
+        modes(&self.slave)
     }
 
     /// Waits for the end of the command; its exit code, 128+n by signal n.
@@ -227,6 +231,10 @@ impl Terminal {
     pub(crate) fn kill(self) {
         super::kill(self.pid, rustix::process::Signal::KILL);
     }
+}
+
+fn modes(slave: &OwnedFd) -> String {
+    format!("{:?}", rustix::termios::tcgetattr(slave).unwrap())
 }
 
 fn cells(count: u16) -> std::num::NonZeroU16 {
