@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -54,7 +55,7 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
         source,
     };
     let mut ended = 0;
-    let group = Group::open_existing(&owned.record().id.to_string()).ok();
+    let group = group_of(owned);
     if let Some(pidfd) = identity.open().map_err(unknown)? {
         let spec = &owned.record().spec;
         let polite = Signal::from_named_raw(spec.stop_signal.number()).unwrap_or(Signal::TERM);
@@ -101,6 +102,19 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
         ended,
         proven: false,
     })
+}
+
+/// The cgroup that an earlier holder made, where it said that it is, or else below our own.
+fn group_of(owned: &Owned) -> Option<Group> {
+    let id = owned.record().id.to_string();
+    let live = owned.session().read_live().ok().flatten();
+    live.and_then(|live| {
+        let told = live.cgroup?;
+        let path = Path::new(told.as_os_str());
+        let ours = path.ends_with(format!("session-{id}"));
+        ours.then(|| Group::at(path).ok())?
+    })
+    .or_else(|| Group::open_existing(&id).ok())
 }
 
 /// Waits until the process has ended: a pidfd is readable then.

@@ -81,6 +81,10 @@ impl Holder {
             boot_id: self.boot_id,
             started_boottime_ms: self.facts.started_boottime_ms,
             retry_boottime_ms: self.facts.retry_boottime_ms,
+            cgroup: self
+                .group
+                .as_ref()
+                .map(|group| group.path().as_os_str().to_owned().into()),
             truncated: false,
         }
     }

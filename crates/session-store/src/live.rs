@@ -25,6 +25,10 @@ pub struct Live {
     /// When it will be started again, in milliseconds of CLOCK_BOOTTIME.
     #[serde(default)]
     pub retry_boottime_ms: Option<u64>,
+    /// Where the session's cgroup is, for whoever has to end what a killed holder left: it lies below that holder's
+    /// own, which after another login is not theirs.
+    #[serde(default)]
+    pub cgroup: Option<ByteString>,
     /// Something did not fit: command and directory are whole in the record only. Set by the writer.
     #[serde(default)]
     pub truncated: bool,
@@ -81,6 +85,7 @@ impl Live {
             fits
         });
         self.status.directory.0.truncate(budget);
+        self.cgroup.take_if(|path| path.0.len() > budget);
         for list in [
             &mut self.status.notes,
             &mut self.status.changed,
@@ -168,6 +173,7 @@ pub(crate) mod tests {
             boot_id,
             started_boottime_ms: Some(1000),
             retry_boottime_ms: None,
+            cgroup: Some("/sys/fs/cgroup/a/session-0123456789abcdef".into()),
             truncated: false,
         }
     }

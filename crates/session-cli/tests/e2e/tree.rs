@@ -50,15 +50,20 @@ fn all_beat(session: &Sandbox) {
     });
 }
 
-/// Moves a process out of the session's cgroup, as a login or systemd-run does.
-fn leave_cgroup(pid: i32) {
+/// The top of the machine's cgroups.
+fn cgroups() -> Option<std::path::PathBuf> {
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
     let mut fields = mounts.lines().map(|line| line.split(' '));
-    let top = fields.find_map(|mut fields| {
+    fields.find_map(|mut fields| {
         let (path, kind) = (fields.nth(1)?, fields.next()?);
-        (kind == "cgroup2").then(|| std::path::Path::new(path).join("cgroup.procs"))
-    });
-    if let Err(error) = std::fs::write(top.unwrap_or_default(), pid.to_string()) {
+        (kind == "cgroup2").then(|| path.into())
+    })
+}
+
+/// Moves a process out of the session's cgroup, as a login or systemd-run does.
+fn leave_cgroup(pid: i32) {
+    let top = cgroups().unwrap_or_default().join("cgroup.procs");
+    if let Err(error) = std::fs::write(top, pid.to_string()) {
         eprintln!("all stay in the cgroup that they are in: {error}");
     }
 }
@@ -175,6 +180,38 @@ fn what_a_main_process_left_running_is_not_deleted_unasked() {
     assert!(lives(left));
     session.ok(["rm", "-f", "left"]);
     dies(left);
+}
+
+#[test]
+fn what_a_killed_holder_left_is_found_from_another_login() {
+    let session = Sandbox::new();
+    let mut pids = Fifo::new(session.path("pids"));
+    let login = |name: &str| {
+        let name = format!("test-login-{name}-{}", std::process::id());
+        let path = cgroups()?.join(name);
+        std::fs::create_dir(&path).is_ok().then_some(path)
+    };
+    let (Some(one), Some(other)) = (login("one"), login("other")) else {
+        return eprintln!("SKIPPED: only root can make the cgroups of two logins");
+    };
+    // Neither hung up nor found by its environment.
+    let script =
+        "trap \"\" HUP; env -i setsid sh -c \"echo \\$\\$ > pids; exec sleep 1000\" & wait";
+    let enter = |login: &std::path::Path| format!("echo $$ > {}/cgroup.procs", login.display());
+    let created = session.shell(&format!(
+        "{}; $SESSION create -q -n x -- sh -c '{script}'",
+        enter(&one)
+    ));
+    assert_eq!(created.code, 0, "{created:?}");
+    let left = pids.pid();
+    kill(session.holders()[0], Signal::KILL);
+    let stopped = session.shell(&format!("{}; $SESSION stop x", enter(&other)));
+    assert_eq!((stopped.code, &stopped.err[..]), (0, ""), "{stopped:?}");
+    assert!(!lives(left));
+    session.falls_silent();
+    for login in [one, other] {
+        crate::support::until("the login is over", || std::fs::remove_dir(&login).is_ok());
+    }
 }
 
 #[test]
