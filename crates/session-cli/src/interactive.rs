@@ -124,7 +124,7 @@ impl<'a> Interactive<'a> {
             let size = terminal::size();
             self.display.resize(size);
             let process = self.process;
-            self.tell(|connection| connection.send(Call::Resize { process, size }).map(drop));
+            self.tell(|connection| connection.notify(Call::Resize { process, size }));
         }
         // What came with the answer to the last call is in no descriptor.
         self.take()?;

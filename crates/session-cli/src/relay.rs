@@ -125,8 +125,8 @@ impl<'a> Relay<'a> {
         let [holder, signal, out, err, typed] = fds.map(|fd| !fd.revents().is_empty());
         if signal {
             while let Some(signal) = self.signals.next()? {
-                if !self.signal(signal) && ends(signal) {
-                    return Ok(Some(Ended::Signal(signal)));
+                if ends(signal) {
+                    self.signal(signal);
                 }
             }
         }
@@ -216,7 +216,7 @@ impl<'a> Relay<'a> {
             // is open for writing only.
             Ok(0) | Err(_) => {
                 self.input = None;
-                let _ = self.connection.send(Call::CloseStdin {
+                let _ = self.connection.notify(Call::CloseStdin {
                     process: self.process,
                 });
                 Ok(())
@@ -229,25 +229,16 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes a signal on to the process, and all in its group; false if it is none of those that are.
-    fn signal(&mut self, signal: i32) -> bool {
-        let passed = [
-            Signal::INT,
-            Signal::TERM,
-            Signal::HUP,
-            Signal::QUIT,
-            Signal::PIPE,
-        ];
-        if !passed.iter().any(|passed| passed.as_raw() == signal) {
-            return false;
-        }
-        if let Some(signal) = session_protocol::Signal::new(signal) {
-            let process = self.process;
-            let _ = self
-                .connection
-                .send(Call::SignalProcess { process, signal });
-        }
-        true
+    /// Passes a signal on to the process, and all in its group.
+    fn signal(&mut self, signal: i32) {
+        pass_on(self.connection, self.process, signal);
+    }
+}
+
+/// Sends `process` the signal that its client got. Gone already, there is nobody to tell.
+pub(crate) fn pass_on(connection: &mut Connection, process: ProcessId, signal: i32) {
+    if let Some(signal) = session_protocol::Signal::new(signal) {
+        let _ = connection.notify(Call::SignalProcess { process, signal });
     }
 }
 

@@ -130,16 +130,25 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Closed`] if the holder is gone.
-    pub fn send(&mut self, call: Call) -> Result<u64, Error> {
+    fn send(&mut self, call: Call) -> Result<u64, Error> {
         self.next_id += 1;
-        let request = Request {
-            id: Some(self.next_id.into()),
-            call,
-        };
+        self.request(Some(self.next_id.into()), call)?;
+        Ok(self.next_id)
+    }
+
+    /// Tells the holder, which does not answer: it is carried out also if the caller is gone by then.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the holder is gone.
+    pub fn notify(&mut self, call: Call) -> Result<(), Error> {
+        self.request(None, call)
+    }
+
+    fn request(&mut self, id: Option<serde_json::Value>, call: Call) -> Result<(), Error> {
+        let request = Request { id, call };
         self.unsent
             .extend_from_slice(&encode_control(&request.to_json()));
-        self.flush()?;
-        Ok(self.next_id)
+        self.flush()
     }
 
     /// Sends input, at most [`session_protocol::MAX_DATA`] bytes; `offset` is the position of the first.

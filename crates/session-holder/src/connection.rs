@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) inputs: Vec<Input>,
     /// Registered for EPOLLOUT.
     pub(crate) wants_write: bool,
+    /// The client has closed its end, and not only for sending: nobody hears an answer.
+    pub(crate) gone: bool,
     /// To be closed once `pending` is out.
     pub(crate) closing: bool,
 }
@@ -131,6 +133,7 @@ impl Connection {
             introduced: false,
             awaited: false,
             half_closed: false,
+            gone: false,
             since: Instant::now(),
             subscribed: false,
             attachments: Vec::new(),

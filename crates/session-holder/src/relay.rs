@@ -101,7 +101,7 @@ impl Holder {
             return;
         };
         match outcome {
-            Err(_) => return self.disconnect(number),
+            Err(_) => return self.hear_out(number),
             Ok(true) if connection.closing => return self.disconnect(number),
             Ok(true) if connection.half_closed && !awaited => {
                 return self.disconnect(number);

@@ -113,13 +113,27 @@ impl Holder {
             return self.disconnect(number);
         }
         if !half_closed && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-            self.listen_to(number, flags.contains(EventFlags::HUP));
+            if flags.contains(EventFlags::HUP)
+                && let Some(connection) = self.connections.get_mut(&number)
+            {
+                connection.gone = true;
+            }
+            self.listen_to(number);
         }
         self.pump_client(number);
     }
 
-    /// `gone`: the client has closed its end, and not only for sending.
-    fn listen_to(&mut self, number: u64, gone: bool) {
+    /// A client cannot be written to any more. What it said before it went is heard, once.
+    pub(crate) fn hear_out(&mut self, number: u64) {
+        if let Some(connection) = self.connections.get_mut(&number)
+            && !std::mem::replace(&mut connection.gone, true)
+        {
+            self.listen_to(number);
+        }
+        self.disconnect(number);
+    }
+
+    fn listen_to(&mut self, number: u64) {
         let mut taken = 0;
         while taken < TURN {
             let Some(connection) = self.connections.get_mut(&number) else {
@@ -147,7 +161,7 @@ impl Holder {
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(_) => return self.disconnect(number),
             };
-            self.hear(number, gone);
+            self.hear(number);
             self.await_strangers(Instant::now());
             if !more {
                 return;
@@ -188,7 +202,7 @@ impl Holder {
     }
 
     /// Acts on everything that has come from a client.
-    fn hear(&mut self, number: u64, gone: bool) {
+    fn hear(&mut self, number: u64) {
         while let Some(connection) = self
             .connections
             .get_mut(&number)
@@ -203,6 +217,7 @@ impl Holder {
                 }
             };
             connection.introduced = true;
+            let gone = connection.gone;
             match heard {
                 Heard::Preface => connection.push(&PREFACE),
                 Heard::Control(message) => match Request::parse(message) {

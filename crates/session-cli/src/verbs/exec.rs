@@ -16,14 +16,14 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::interactive::{Interactive, Outcome, signals};
 use crate::lifecycle;
-use crate::relay::{Ended, Relay};
+use crate::relay::{Ended, Relay, pass_on};
 use crate::terminal::{self, RawMode};
 
 /// Run a further command in a session
 ///
 /// It runs in the session's directory and environment, with your standard input, output and error, byte for byte,
-/// and `exec` ends with its exit code. It belongs to the session: `stop` ends it, too. SIGINT, SIGTERM, SIGHUP
-/// and SIGQUIT are passed on to it.
+/// and `exec` ends with its exit code. It belongs to the session: `stop` ends it, too. A signal that would end
+/// `exec` is passed on to it, as SIGPIPE is when nobody reads its output any more.
 ///
 /// Options end at COMMAND: what follows belongs to it.
 #[derive(Args, Debug)]
@@ -115,24 +115,13 @@ fn interactive(
     let attached = &spawned.attached;
     let outcome = Interactive::new(connection, process, attached, signals, &raw, scanner)?.run()?;
     drop(raw);
-    Ok(match outcome {
-        Outcome::Exited(exit) => Ended::Exit(exit),
+    let signal = match outcome {
+        Outcome::Exited(exit) => return Ok(Ended::Exit(exit)),
         // The terminal is gone, which a process on it would have been told so.
-        Outcome::Left => hang_up(connection, spawned, 1),
-        Outcome::Signal(signal) => hang_up(connection, spawned, signal),
-        Outcome::Detached | Outcome::Ended(_) | Outcome::Lost => Ended::Lost,
-    })
-}
-
-fn hang_up(connection: &mut Connection, spawned: &Spawned, signal: i32) -> Ended {
-    let process = spawned.process;
-    if let Some(number) = session_protocol::Signal::new(signal) {
-        let call = Call::SignalProcess {
-            process,
-            signal: number,
-        };
-        // Gone already: then there is nobody to tell.
-        let _ = connection.call::<serde_json::Value>(call);
-    }
-    Ended::Signal(signal)
+        Outcome::Left => session_protocol::Signal::HUP.number(),
+        Outcome::Signal(signal) => signal,
+        Outcome::Detached | Outcome::Ended(_) | Outcome::Lost => return Ok(Ended::Lost),
+    };
+    pass_on(connection, process, signal);
+    Ok(Ended::Signal(signal))
 }

@@ -76,6 +76,18 @@ fn a_slow_reader_loses_nothing() {
 }
 
 #[test]
+fn what_nobody_reads_any_more_ends() {
+    let session = held();
+    for _ in 0..10 {
+        let line = "$SESSION exec s -- sh -c 'exec yes' | head -n 1";
+        assert_eq!(session.shell(line).out, "y\n");
+    }
+    crate::support::until("all have got SIGPIPE", || {
+        !session.ok(["ps", "s"]).contains("yes")
+    });
+}
+
+#[test]
 fn a_reader_that_waits_does_not_keep_a_session_from_being_deleted() {
     let session = held();
     crate::support::ran(std::process::Command::new("mkfifo").arg(session.path("go")));
@@ -139,31 +151,19 @@ fn stopping_the_session_ends_what_was_executed_in_it() {
 }
 
 #[test]
-fn a_signal_that_is_not_passed_on_ends_the_client() {
+fn a_signal_to_the_client_reaches_the_process() {
     let session = held();
     let mut ready = crate::support::Fifo::new(session.path("ready"));
-    let mut child = session
-        .command(["exec", "s", "--", "sh", "-c", "echo x > ready; sleep 1000"])
-        .spawn()
-        .unwrap();
-    ready.line();
-    crate::support::kill(child.id() as i32, rustix::process::Signal::USR1);
-    crate::support::dies(child.id() as i32);
-    assert_eq!(child.wait().unwrap().code(), Some(138));
-}
-
-#[test]
-fn an_interrupt_of_the_client_reaches_the_process() {
-    let session = held();
-    let mut ready = crate::support::Fifo::new(session.path("ready"));
-    let script = "trap 'exit 9' INT; echo x > ready; while :; do sleep 0.01; done";
-    let child = session
-        .command(["exec", "s", "--", "sh", "-c", script])
-        .spawn()
-        .unwrap();
-    ready.line();
-    crate::support::kill(child.id() as i32, rustix::process::Signal::INT);
-    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(9));
+    let script = "trap 'exit 9' INT USR1; echo x > ready; while :; do sleep 0.01; done";
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::USR1] {
+        let child = session
+            .command(["exec", "s", "--", "sh", "-c", script])
+            .spawn()
+            .unwrap();
+        ready.line();
+        crate::support::kill(child.id() as i32, signal);
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(9));
+    }
 }
 
 #[test]
