@@ -18,10 +18,8 @@ impl Holder {
             .and_then(|main| main.pid());
         let state = match self.supervision.state() {
             State::Starting { .. } | State::Running | State::Ending { .. } => Word::Running,
-            State::Suspended | State::Beheaded { .. } | State::Down(Rest::NotStarted) => {
-                Word::Suspended
-            }
-            State::Backoff => Word::Backoff,
+            State::Suspended | State::Down(Rest::NotStarted) => Word::Suspended,
+            State::Backoff | State::Beheaded { .. } => Word::Backoff,
             State::Down(Rest::Stopped) => Word::Stopped,
             State::Down(Rest::Exited) => Word::Exited,
             State::Down(Rest::Failed) => Word::Failed,

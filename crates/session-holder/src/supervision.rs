@@ -294,7 +294,7 @@ impl Supervision {
             (S::Starting { .. } | S::Running, E::MainExited { exit, lived, now }) => {
                 self.ended(&exit, lived, now, rules)
             }
-            // Only SIGKILL gets through to the frozen. What would follow was not to run either.
+            // Killed, or ended by any signal in a frozen cgroup. What would follow was not to run either.
             (S::Suspended, E::MainExited { exit, lived, now }) => {
                 if rules.policy.wants_restart(&exit) {
                     (S::Beheaded { exit, lived, now }, vec![])

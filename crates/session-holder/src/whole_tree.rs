@@ -102,15 +102,18 @@ impl Holder {
 
     pub(crate) fn thaw(&mut self) {
         let me = rustix::process::getpid().as_raw_nonzero().get();
-        let mut inside = Vec::new();
-        if let Some(group) = &self.group {
-            // Those that a person stopped (Ctrl-Z) stay as they were.
-            inside = group.processes().unwrap_or_default();
-            if let Err(error) = group.freeze(false) {
-                self.note(format!("cannot thaw: {error}"));
-            }
-        }
+        // Those of the group that a person stopped (Ctrl-Z) stay as they were.
+        let inside = self
+            .group
+            .as_ref()
+            .and_then(|group| group.processes().ok())
+            .unwrap_or_default();
+        // Those outside first: a shell that wakes before its job would take the job for stopped.
         let _ = tree::resume(me, &inside);
+        let thawed = self.group.as_ref().map(|group| group.freeze(false));
+        if let Some(Err(error)) = thawed {
+            self.note(format!("cannot thaw: {error}"));
+        }
     }
 
     /// The processes are not in the group: it is of no use.

@@ -1,7 +1,7 @@
 //! What a session is doing, as the holder knows it and as every command shows it.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -173,13 +173,13 @@ impl Status {
             (State::Stopped, _) => format!("Session '{name}' is stopped."),
             (State::Exited, _) => format!("Session '{name}' {}.", self.ending("exited with code")),
             (State::Backoff, _) => {
-                let delay = Duration::from_millis(self.retry_ms.unwrap_or(0))
-                    .as_millis()
-                    .div_ceil(1000);
-                format!(
-                    "Session '{name}' {}, restarting in {delay} s.",
-                    self.ending("exited with code")
-                )
+                let when = match self.retry_ms {
+                    Some(left) => format!("in {} s", left.div_ceil(1000)),
+                    // It was suspended when its process was killed.
+                    None => "when it is resumed".to_owned(),
+                };
+                let ending = self.ending("exited with code");
+                format!("Session '{name}' {ending}, restarting {when}.")
             }
             (State::Failed, _) => {
                 let code = match self.exit {
@@ -320,6 +320,14 @@ mod tests {
         ] {
             assert_eq!(status(state, pid, exit).sentence(), sentence);
         }
+        let withheld = Status {
+            retry_ms: None,
+            ..status(State::Backoff, None, killed)
+        };
+        assert_eq!(
+            withheld.sentence(),
+            "Session 'N' was killed by SIGKILL, restarting when it is resumed."
+        );
     }
 
     #[test]

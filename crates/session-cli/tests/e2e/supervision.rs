@@ -152,7 +152,7 @@ fn a_command_that_vanished_is_a_failure_with_its_reason() {
 }
 
 #[test]
-fn a_suspended_session_whose_process_is_killed_stays_suspended() {
+fn a_suspended_session_whose_process_is_killed_waits_for_resume() {
     let session = Sandbox::new();
     let mut starts = Fifo::new(session.path("starts"));
     let script = "echo $$ > starts; exec sleep 1000";
@@ -162,8 +162,15 @@ fn a_suspended_session_whose_process_is_killed_stays_suspended() {
     crate::support::kill(first, Signal::KILL);
     crate::support::dies(first);
     crate::support::until("its end is seen", || session.status("s")["pid"].is_null());
-    assert_eq!(session.status("s")["state"], "suspended");
-    assert_eq!(session.status("s")["exit"]["signal"], "SIGKILL");
+    let status = session.run(["status", "s"]);
+    assert_eq!(
+        (status.code, &status.out[..]),
+        (
+            3,
+            "Session 's' was killed by SIGKILL, restarting when it is resumed.\n"
+        )
+    );
+    assert_eq!(session.run(["rm", "s"]).code, 1);
     session.ok(["resume", "s"]);
     assert_ne!(starts.pid(), first);
     assert_eq!(session.status("s")["state"], "running");
