@@ -74,7 +74,10 @@ pub(crate) fn stop(session: &Session) -> Result<Option<String>, Failure> {
 pub(crate) fn stop_owned(owned: &mut Owned) -> Result<Option<String>, Failure> {
     let status = owned.status();
     let never_started = status.state == State::Suspended;
-    if status.state == State::Stopped || (never_started && status.desired == Desired::Down) {
+    let resting =
+        status.state == State::Stopped || (never_started && status.desired == Desired::Down);
+    // A holder that was killed during a stop left both: what it wrote, and perhaps what still runs.
+    if resting && owned.read_identity()?.is_none() {
         return Ok(None);
     }
     let remark = reclaim(owned)?;

@@ -39,10 +39,8 @@ impl Holder {
             Call::Start {} => return self.verb(number, id, Event::Start, Until::Up),
             Call::Stop { deleting } => {
                 self.deleting = deleting;
-                if deleting {
-                    // Set anew, and shorter, once all has ended.
-                    self.timers.patience = Some(std::time::Instant::now());
-                }
+                // Set anew, and shorter, if all has ended already.
+                self.timers.leaving.take_if(|_| deleting);
                 return self.verb(number, id, Event::Stop, Until::Down);
             }
             Call::Restart {} => match self.startable() {

@@ -76,8 +76,6 @@ pub(crate) struct Input {
     pub(crate) size: Option<Size>,
     /// Rises with each keystroke of any client: the highest leads the size.
     pub(crate) typed: u64,
-    /// End of input follows the queue.
-    pub(crate) close: bool,
     /// Calls to answer when so many bytes were taken in all, in order.
     pub(crate) waiting: std::collections::VecDeque<(u64, Value)>,
     pub(crate) interactive: bool,

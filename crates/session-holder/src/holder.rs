@@ -94,13 +94,15 @@ pub(crate) struct Timers {
     pub(crate) supervision: Option<Instant>,
     /// Giving memory back.
     pub(crate) quiet: Option<Instant>,
-    /// Clients that say nothing; leaving although some do not read.
+    /// Clients that say nothing.
     pub(crate) patience: Option<Instant>,
+    /// Leaving although some clients do not read.
+    pub(crate) leaving: Option<Instant>,
 }
 
 impl Timers {
     fn next(&self) -> Option<Instant> {
-        [self.supervision, self.quiet, self.patience]
+        [self.supervision, self.quiet, self.patience, self.leaving]
             .into_iter()
             .flatten()
             .min()
@@ -261,6 +263,9 @@ impl Holder {
         if due(&mut self.timers.patience) {
             self.lose_patience(now);
         }
+        if due(&mut self.timers.leaving) {
+            self.leave_behind();
+        }
     }
 
     /// A byte came: memory is given back some time after the last one.
@@ -304,6 +309,7 @@ impl Holder {
             && self.childless
             && self.waiters.is_empty();
         if !over {
+            self.timers.leaving = None;
             return false;
         }
         let waiting = self.connections.values().any(|connection| {
@@ -312,9 +318,9 @@ impl Holder {
                 || !connection.is_flushed()
                 || !connection.attachments.is_empty()
         });
-        if waiting && self.timers.patience.is_none() {
+        if waiting && self.timers.leaving.is_none() {
             let patience = if self.deleting { LAST_CALL } else { PATIENCE };
-            self.timers.patience = Some(Instant::now() + patience);
+            self.timers.leaving = Some(Instant::now() + patience);
         }
         !waiting
     }

@@ -31,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) report: Option<OwnedFd>,
     /// Where keys and input go; `None` once closed.
     pub(crate) input: Option<OwnedFd>,
+    /// `input` is to be closed once all that was typed is taken.
+    pub(crate) closing: bool,
     /// `input` was full and is watched for room.
     pub(crate) input_watched: bool,
     /// The PTY's slave side, kept open so that its master never hangs up while a process without open

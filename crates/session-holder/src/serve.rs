@@ -269,32 +269,43 @@ impl Holder {
         self.resume_sources();
         for process in processes {
             self.size_process(process);
+            // What it had typed may be all that an end of input waited for.
+            self.give_input(process);
         }
         if counted {
             self.publish();
         }
     }
 
-    /// Clients that have had their time: those that never spoke, and when nothing is left, those that do not read.
+    /// Clients that never spoke have had their time.
     pub(crate) fn lose_patience(&mut self, now: Instant) {
-        let over = matches!(self.supervision.state(), crate::supervision::State::Down(_))
-            && self.childless;
+        self.disconnect_all(|connection| {
+            !connection.introduced && now >= connection.since + PATIENCE
+        });
+        self.await_strangers(now);
+    }
+
+    /// Nothing is left but clients that do not read.
+    pub(crate) fn leave_behind(&mut self) {
+        let deleting = self.deleting;
+        self.disconnect_all(|connection| {
+            // Neither who started us and has yet to ask, nor who must not lose a byte is hurried, unless all of it
+            // is to be deleted.
+            let lossless = connection.attachments.iter().any(|it| it.lossless);
+            !connection.awaited && (deleting || !lossless)
+        });
+    }
+
+    fn disconnect_all(&mut self, late: impl Fn(&Connection) -> bool) {
         let late: Vec<u64> = self
             .connections
             .iter()
-            .filter(|(_, connection)| {
-                // Neither who started us and has yet to ask, nor who must not lose a byte is hurried, unless all
-                // of it is to be deleted.
-                let lossless = connection.attachments.iter().any(|it| it.lossless);
-                let patient = connection.awaited || lossless && !self.deleting;
-                (over && !patient) || (!connection.introduced && now >= connection.since + PATIENCE)
-            })
+            .filter(|(_, connection)| late(connection))
             .map(|(number, _)| *number)
             .collect();
         for number in late {
             self.disconnect(number);
         }
-        self.await_strangers(now);
     }
 
     /// The timer for those that have not introduced themselves; none if all have.

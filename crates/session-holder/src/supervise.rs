@@ -333,6 +333,7 @@ impl Holder {
                 pid: started.pid,
                 report: Some(started.report),
                 input: Some(ends.input),
+                closing: false,
                 input_watched: false,
                 slave: ends.slave,
                 since: Instant::now(),

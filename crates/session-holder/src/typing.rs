@@ -29,7 +29,6 @@ impl Input {
             received: 0,
             size: None,
             typed: 0,
-            close: false,
             waiting: std::collections::VecDeque::new(),
             interactive: false,
         }
@@ -143,12 +142,16 @@ impl Holder {
         };
         let run = self
             .processes
-            .get(&process)
-            .and_then(|it| it.run.as_ref())
+            .get_mut(&process)
+            .and_then(|it| it.run.as_mut())
             .ok_or_else(missing)?;
         let end = match (&run.slave, &run.input) {
-            (Some(slave), _) => Some(end_of_file(slave)),
-            (None, Some(_)) => None,
+            (Some(slave), _) => end_of_file(slave),
+            (None, Some(_)) => {
+                run.closing = true;
+                self.give_input(process);
+                return Ok(Value::Object(serde_json::Map::new()));
+            }
             (None, None) => return Err(missing()),
         };
         let connection = self.connections.get_mut(&number).ok_or_else(missing)?;
@@ -156,13 +159,8 @@ impl Holder {
             connection.inputs.push(Input::new(process));
         }
         let input = connection.input(process).ok_or_else(missing)?;
-        match end {
-            Some(character) => {
-                input.received += 1;
-                input.queue.push_back(character);
-            }
-            None => input.close = true,
-        }
+        input.received += 1;
+        input.queue.push_back(end);
         self.give_input(process);
         Ok(Value::Object(serde_json::Map::new()))
     }
@@ -170,7 +168,7 @@ impl Holder {
     /// Moves typed bytes into the process, as many as it takes now.
     pub(crate) fn give_input(&mut self, process: ProcessId) {
         let mut full = false;
-        let (mut close, mut all_taken) = (false, true);
+        let mut all_taken = true;
         if let Some(run) = self
             .processes
             .get_mut(&process)
@@ -203,7 +201,6 @@ impl Holder {
                     }
                 }
                 let (stream, taken) = (input.stream, input.taken());
-                close |= input.close;
                 all_taken &= input.queue.is_empty();
                 if input.queue.is_empty() && input.queue.capacity() > 4096 {
                     input.queue = std::collections::VecDeque::new();
@@ -223,7 +220,7 @@ impl Holder {
                 run.input_watched = full && changed.is_ok();
             }
             // Not before the others' are taken, too: one client's end of input is not another's.
-            if close && all_taken {
+            if run.closing && all_taken {
                 run.input = None;
             }
         } else {
@@ -238,7 +235,6 @@ impl Holder {
             let forgotten = connection.input(process).and_then(|input| {
                 let some = !input.queue.is_empty();
                 input.queue.clear();
-                input.close = false;
                 some.then_some((input.stream, input.received))
             });
             if let Some((stream, received)) = forgotten {

@@ -99,6 +99,9 @@ fn a_reader_that_waits_does_not_keep_a_session_from_being_deleted() {
         .spawn()
         .unwrap();
     ready.line();
+    let directory = session.ok(["get", "s", "dir"]);
+    let stranger = std::path::Path::new(directory.trim()).join("socket");
+    let _silent = std::os::unix::net::UnixStream::connect(stranger).unwrap();
     session.ok(["rm", "-f", "s"]);
     std::fs::write(session.path("go"), "go\n").unwrap();
     assert!(paged.wait_with_output().unwrap().status.success());

@@ -181,6 +181,7 @@ fn the_end_of_one_client_s_input_is_not_the_end_of_another_s() {
     answered(&mut writer, 4);
     call(closer.get_ref(), 5, "process.close_stdin", json!({}));
     answered(&mut closer, 5);
+    drop(closer);
     std::fs::write(session.path("go"), "go\n").unwrap();
     answered(&mut writer, 2);
     answered(&mut writer, 3);
