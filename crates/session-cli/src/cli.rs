@@ -24,8 +24,8 @@ Examples:
   session create -n web -- ./server -p 80
   session ls
 
-A NAME may also be an id or the unique beginning of an id. Verbs that take several names take globs, quoted, and
-want at least four digits of an id.
+A NAME may also be an id or the unique beginning of an id. Verbs that take several names take globs, quoted;
+what changes or ends a session wants at least four digits of an id.
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 `status` of a session that does not run, 4 no such session.";
 
 /// The whole command, with every verb: for help, completion and the man page.

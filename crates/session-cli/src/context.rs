@@ -116,22 +116,29 @@ impl Context {
         Ok(first.unwrap_or(ExitCode::SUCCESS))
     }
 
+    /// As [`Context::session`], for a verb that changes or ends something: a short text is rather a name that is gone
+    /// than the beginning of an id, so it does not guess (`docs/adr/0012-four-digits-before-something-ends.md`).
+    pub(crate) fn session_to_change(&self, given: &str) -> Result<Session, Failure> {
+        let session = self.session(given)?;
+        if given.len() < 4 && session.status()?.name != given {
+            let why = format!("there is no session '{given}'");
+            let hint = format!("the id {} begins so: give four digits", session.id());
+            return Err(Failure::new(Code::NotFound, why).hint(hint));
+        }
+        Ok(session)
+    }
+
     fn matching(&self, given: &str) -> Result<Vec<Session>, Failure> {
         // No name holds one of these, so a text with one can only be a glob.
         if !given.contains(['*', '?', '[']) {
-            let session = self.session(given)?;
-            // A short text is rather a name that is gone than the beginning of an id: what may end a session
-            // does not guess.
-            if given.len() < 4 && session.status()?.name != given {
-                return Err(
-                    Failure::new(Code::NotFound, format!("there is no session '{given}'")).hint(
-                        format!("the id {} begins so: give four digits", session.id()),
-                    ),
-                );
-            }
-            return Ok(vec![session]);
+            return Ok(vec![self.session_to_change(given)?]);
         }
-        let glob = glob::Pattern::new(given)
+        // A path's `**` has no meaning here.
+        let mut pattern = given.to_owned();
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
+        }
+        let glob = glob::Pattern::new(&pattern)
             .map_err(|error| Failure::usage(format!("'{given}' is not a glob: {}", error.msg)))?;
         let mut found = Vec::new();
         if let Some(root) = self.existing()? {

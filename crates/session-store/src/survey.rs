@@ -115,7 +115,7 @@ impl Root {
                 Err(error) => findings.push(Finding::Untouchable { error }),
             }
         }
-        let holders = holders()?;
+        let holders = self.holders()?;
         for (id, _) in self.ids()? {
             let examined = self.examine(id, holders.get(&id).copied(), &mut findings);
             if let Err(error) = examined {
@@ -135,7 +135,7 @@ impl Root {
             held => held == Held::ByHolder,
         };
         // Without its lock it may have exited since it was seen.
-        let held = locked || holder.is_some() && holders()?.contains_key(&id);
+        let held = locked || holder.is_some() && self.holders()?.contains_key(&id);
         let record = session.record_file();
         let mut troubles = Vec::new();
         let mut called = id.to_string();
@@ -242,7 +242,7 @@ impl Root {
             return Ok(None);
         };
         // Whoever had the lock before may have finished what it was doing; a holder may have lost it with the file.
-        if session.record_file()?.is_some() || holders()?.contains_key(id) {
+        if session.record_file()?.is_some() || self.holders()?.contains_key(id) {
             return Ok(None);
         }
         match remove_rest(&session) {
@@ -262,7 +262,7 @@ impl Root {
         };
         if session.held()? == Held::ByHolder
             || !matches!(session.record_file(), Err(Error::Damaged { .. }))
-            || holders()?.contains_key(id)
+            || self.holders()?.contains_key(id)
         {
             return Ok(None);
         }
@@ -316,14 +316,19 @@ impl Root {
         found.sort_by_key(|one| (one.at, one.id));
         Ok(found)
     }
-}
 
-/// Every holder that can be seen, by its session: one whose `live` was removed has lost its lock, but not its life.
-fn holders() -> Result<HashMap<Id, i32>> {
-    let found = session_sys::process::called(&["session", "__hold"]);
-    let found = found.map_err(|error| Error::io("read", "/proc", error))?;
-    let holder = |(pid, id): (i32, String)| Some((id.parse().ok()?, pid));
-    Ok(found.into_iter().filter_map(holder).collect())
+    /// Every holder below this root that can be seen, by its session: one whose `live` was removed has lost its
+    /// lock, but not its life. A copy of a root has the same ids, but their holders are not at home in it.
+    fn holders(&self) -> Result<HashMap<Id, i32>> {
+        let failed = |error| Error::io("read", "/proc", error);
+        let found = session_sys::process::called(&["session", "__hold"]).map_err(failed)?;
+        let root = std::fs::canonicalize(self.path()).map_err(failed)?;
+        let holder = |(pid, id): (i32, String)| {
+            let ours = session_sys::process::has_open_below(pid, &root);
+            Some((id.parse().ok().filter(|_| ours)?, pid))
+        };
+        Ok(found.into_iter().filter_map(holder).collect())
+    }
 }
 
 #[cfg(test)]

@@ -157,6 +157,15 @@ pub fn called(words: &[&str]) -> io::Result<Vec<(i32, String)>> {
     Ok(found)
 }
 
+/// Whether the process has something open below `directory`, which is absolute and without links.
+pub fn has_open_below(pid: i32, directory: &std::path::Path) -> bool {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    open.into_iter()
+        .flatten()
+        .flatten()
+        .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.starts_with(directory)))
+}
+
 /// Whether a signal or a debugger has stopped the process.
 pub fn is_stopped(pid: i32) -> bool {
     crate::stat::of(pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))

@@ -75,7 +75,7 @@ impl Exec {
             },
             window: WINDOW,
         };
-        let session = context.session(&self.name)?;
+        let session = context.session_to_change(&self.name)?;
         let Some(mut connection) = session_client::connect(&session)? else {
             return Err(lifecycle::not_running(&session.status()?));
         };

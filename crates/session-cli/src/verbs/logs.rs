@@ -13,6 +13,7 @@ use crate::cleaner::{Cleaner, Line};
 use crate::context::Context;
 use crate::failure::{Failure, eprint_line};
 use crate::follow::{Follow, Live, Part};
+use crate::json;
 
 /// Show a session's output
 ///
@@ -145,6 +146,8 @@ impl<W: io::Write> Printer<W> {
                 let (timestamps, json, live) = (self.timestamps, self.json, self.live);
                 let Self { cleaners, out, .. } = self;
                 cleaner(cleaners, channel).feed(offset, bytes, |line| {
+                    // One that began with an earlier part is in the log since then.
+                    let live = live && line.offset >= offset;
                     let time = timestamps.then(|| time(follow, channel, line, live));
                     write_line(out, json, time, channel, line)
                 })?;
@@ -238,8 +241,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *out, self)?;
-        out.write_all(b"\n")
+        writeln!(out, "{}", json::line(self)?)
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Rename {
 
 impl Rename {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        let session = context.session(&self.old)?;
+        let session = context.session_to_change(&self.old)?;
         let new = self.new.as_str().into();
         change(&session, "name".to_owned(), Some(new), context)
     }

@@ -45,7 +45,7 @@ pub(crate) struct Send {
 impl Send {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         let mut typed = self.typed()?;
-        let session = context.session(&self.name)?;
+        let session = context.session_to_change(&self.name)?;
         if self.enter {
             // A terminal makes a line feed of the Enter key's carriage return; a pipe does not.
             let pty = session.read_record()?.spec.pty;

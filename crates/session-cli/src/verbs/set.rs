@@ -40,7 +40,7 @@ pub(crate) struct Set {
 
 impl Set {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        let session = context.session(&self.name)?;
+        let session = context.session_to_change(&self.name)?;
         let value = ByteString(self.value.into_vec());
         change(&session, self.key, Some(value), context)
     }

@@ -26,6 +26,11 @@ pub(crate) struct Unset {
 
 impl Unset {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        change(&context.session(&self.name)?, self.key, None, context)
+        change(
+            &context.session_to_change(&self.name)?,
+            self.key,
+            None,
+            context,
+        )
     }
 }

@@ -128,6 +128,7 @@ fn several_names_and_globs() {
     assert_eq!(session.status("web-2")["state"], "running");
     assert_eq!(session.run(["stop", "nothing-*"]).code, 4);
     assert_eq!(session.run(["stop", "web-[12"]).code, 2);
+    session.ok(["stop", "web**"]);
     let deleted = session.ok(["rm", "-v", "-f", "web-*", "db"]);
     assert_eq!(deleted, "deleted 'web-1'\ndeleted 'web-2'\ndeleted 'db'\n");
     assert_eq!(session.ok(["ls", "--json"]).trim(), "[]");
@@ -278,11 +279,23 @@ fn json_cannot_act_on_a_terminal() {
     session.ok([
         "create", "-n", "j", "-s", "--title", hostile, "--", "true", hostile,
     ]);
+    session.ok([
+        "create",
+        "-n",
+        "l",
+        "--restart",
+        "no",
+        "--",
+        "echo",
+        hostile,
+    ]);
+    session.run(["wait", "l"]);
     for args in [
         &["ls", "--json"][..],
         &["status", "--json", "j"],
         &["get", "--json", "j"],
         &["get", "--json", "j", "title"],
+        &["logs", "--json", "l"],
         &["status", "--json", hostile],
         &["ls", "--json", hostile],
     ] {
