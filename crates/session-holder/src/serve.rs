@@ -59,8 +59,10 @@ impl Holder {
             return;
         }
         let listened = session_sys::socket::listen(directory, "socket", BACKLOG).and_then(|new| {
-            self.watch(&new, Token::Listener, EventFlags::IN)?;
-            Ok(new)
+            let watched = self.watch(&new, Token::Listener, EventFlags::IN);
+            watched.map(|()| new).inspect_err(|_| {
+                let _ = rustix::fs::unlinkat(directory, "socket", rustix::fs::AtFlags::empty());
+            })
         });
         match listened {
             Ok(listener) => {

@@ -126,6 +126,10 @@ impl Root {
                 Err(Errno::AGAIN) if tries.next().is_some() => {
                     std::thread::sleep(std::time::Duration::from_millis(10));
                 }
+                Err(Errno::AGAIN) => {
+                    let path = self.path().join("lock");
+                    return Err(Error::refused(path, "another command keeps it locked"));
+                }
                 Err(errno) => return Err(failed(errno)),
             }
         }

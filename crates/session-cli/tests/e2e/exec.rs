@@ -60,13 +60,16 @@ fn a_slow_reader_loses_nothing() {
     // The log keeps less than the reader is behind, so that it cannot come to the rescue.
     session.ok(["create", "-n", "s", "--log-limit", "64K", "sleep", "1000"]);
     crate::support::ran(std::process::Command::new("mkfifo").arg(session.path("go")));
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
     let produce = "yes 0123456789abcdef | head -c 4000000";
-    let line = format!("$SESSION exec s -- sh -c '{produce}' | (read go < go; sha256sum)");
+    let line =
+        format!("$SESSION exec s -- sh -c 'echo > ready; {produce}' | (read go < go; sha256sum)");
     let slow = session
         .shell_command(&line)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    ready.line();
     // Longer than the holder keeps the memory of a stream that is quiet.
     session.ok(["exec", "s", "sleep", "2"]);
     std::fs::write(session.path("go"), "go\n").unwrap();

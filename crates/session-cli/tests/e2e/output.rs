@@ -133,7 +133,7 @@ fn who_follows_goes_on_when_a_restart_changed_the_streams() {
         .open(session.path("lines"))
         .unwrap();
     let mut spawned: Vec<_> = [
-        &["wait", "lf", "--idle", "3s", "--timeout", "4s"][..],
+        &["wait", "lf", "--idle", "6s", "--timeout", "7s"][..],
         &["wait", "lf", "--text", "^pipe$", "--timeout", "20s"],
         &["logs", "-f", "lf"],
     ]
