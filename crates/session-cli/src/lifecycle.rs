@@ -119,7 +119,9 @@ fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
 pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, Failure> {
     loop {
         match session_client::ask::<Status>(session, Call::Status {})? {
-            Asked::Owned(owned) if !force && owned.status().unwatched => {
+            Asked::Owned(owned)
+                if !force && (owned.status().unwatched || session_holder::left(&owned) > 0) =>
+            {
                 return Err(refusal(&owned.status()));
             }
             Asked::Owned(owned) => return remove_owned(owned),
@@ -171,6 +173,11 @@ fn hang_up(connection: &mut Connection, patience: Duration) -> Result<(), Failur
     }
 }
 
+/// Whether this very command runs in the session.
+pub(crate) fn is_inside(session: &Session) -> bool {
+    std::env::var("SESSION_ID").is_ok_and(|id| id == session.id().to_string())
+}
+
 /// Whether something of it runs, or is about to.
 pub(crate) fn is_live(status: &Status) -> bool {
     match status.state {
@@ -200,8 +207,23 @@ fn refusal(status: &Status) -> Failure {
     )
 }
 
-/// The session does not run, which its status line says.
+/// Its main process outlived its holder.
+pub(crate) fn unwatched(status: &Status) -> Failure {
+    let name = &status.name;
+    Failure::new(
+        Code::HolderUnreachable,
+        format!("the holder of session '{name}' is gone, and its terminal with it"),
+    )
+    .hint(format!(
+        "`session restart {name}` ends what is left and starts it anew"
+    ))
+}
+
+/// The session does not run, which its status line says; or nobody has it in hand.
 pub(crate) fn not_running(status: &Status) -> Failure {
+    if status.unwatched {
+        return unwatched(status);
+    }
     Failure::sentence(Code::NotRunning, status.sentence())
 }
 

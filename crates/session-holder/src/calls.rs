@@ -84,11 +84,16 @@ impl Holder {
     fn startable(&self) -> Result<(), Error> {
         let spec = &self.owned.record().spec;
         let directory = spec.directory.as_os_str();
-        if !std::fs::metadata(directory).is_ok_and(|found| found.is_dir()) {
+        let why = match std::fs::metadata(directory) {
+            Ok(found) if found.is_dir() => None,
+            Ok(_) => Some("Not a directory".to_owned()),
+            Err(error) => Some(process::reason(&error)),
+        };
+        if let Some(why) = why {
             let shown = spec.directory.escaped();
             return Err(Error::new(
                 Code::BadDirectory,
-                format!("cannot enter the directory '{shown}'"),
+                format!("cannot enter the directory '{shown}': {why}"),
             ));
         }
         program::resolve(spec.executable.as_os_str(), None, std::path::Path::new("/")).map(drop)
@@ -162,7 +167,16 @@ impl Holder {
             let name = name.map_err(|error| Error::new(Code::BadName, error.to_string()))?;
             self.owned.rename(name).map_err(Error::from)?;
         }
-        let limit = self.owned.record().spec.log_limit;
+        let spec = &self.owned.record().spec;
+        let limit = spec.log_limit;
+        if set.changes.iter().any(|(key, _)| key == "stop-timeout")
+            && let State::Ending { killing: false, .. } = self.supervision.state()
+        {
+            // A stop that is under way may end sooner by it, never later.
+            let due = std::time::Instant::now() + spec.stop_timeout;
+            let timer = &mut self.timers.supervision;
+            *timer = Some(timer.map_or(due, |set| set.min(due)));
+        }
         for output in self
             .processes
             .values_mut()

@@ -39,7 +39,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use program::resolve;
-pub use reclaim::{Reclaimed, reclaim};
+pub use reclaim::{Reclaimed, left, reclaim};
 
 /// What keeps a holder from holding.
 #[derive(Debug, thiserror::Error)]

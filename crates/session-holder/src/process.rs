@@ -1,6 +1,5 @@
 //! One process of the session: what it is made of in the holder, and how it comes to be.
 
-use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -216,7 +215,7 @@ pub(crate) fn report(
             format!(
                 "cannot execute '{}': {}{why}",
                 shown(&paths.0),
-                missing_part(&paths.0, &failure.errno)
+                crate::program::missing_part(&paths.0, &failure.errno)
             ),
         ),
         spawn::Stage::Limits => Error::new(
@@ -231,27 +230,6 @@ pub(crate) fn report(
             format!("cannot start '{}': {why}", shown(&paths.0)),
         ),
     }))
-}
-
-/// What execve(2) misses if it says ENOENT of a file that is there.
-fn missing_part(file: &std::path::Path, error: &std::io::Error) -> String {
-    if error.kind() != std::io::ErrorKind::NotFound {
-        return String::new();
-    }
-    let mut head = [0; 256];
-    let Ok(read) = std::fs::File::open(file).and_then(|mut file| file.read(&mut head)) else {
-        return String::new();
-    };
-    match head[..read].strip_prefix(b"#!") {
-        Some(rest) => {
-            let line = rest.split(|byte| *byte == b'\n').next().unwrap_or(rest);
-            let mut words = line.split(u8::is_ascii_whitespace);
-            let interpreter = words.find(|word| !word.is_empty());
-            let interpreter = ByteString(interpreter.unwrap_or_default().to_vec()).escaped();
-            format!("interpreter '{interpreter}': ")
-        }
-        None => "program interpreter (dynamic loader): ".to_owned(),
-    }
 }
 
 /// An error in the kernel's words, without the number that Rust puts behind them.

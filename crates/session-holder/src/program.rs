@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,40 @@ fn executable(file: &Path) -> Result<(), String> {
         rustix::fs::Access::EXEC_OK,
         rustix::fs::AtFlags::EACCESS,
     )
-    .map_err(|error| crate::process::reason(&error.into()))
+    .map_err(|error| crate::process::reason(&error.into()))?;
+    let interpreter = interpreter(file).filter(|interpreter| interpreter.is_absolute());
+    match interpreter.map(std::fs::metadata) {
+        Some(Err(error)) => Err(missing_part(file, &error) + &crate::process::reason(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// The interpreter that a script names behind `#!`; `None` for what is no script, or cannot be read.
+fn interpreter(file: &Path) -> Option<PathBuf> {
+    let mut head = [0; 256];
+    let read = std::fs::File::open(file).ok()?.read(&mut head).ok()?;
+    let line = head[..read]
+        .strip_prefix(b"#!")?
+        .split(|byte| *byte == b'\n');
+    let line = line.into_iter().next()?;
+    let word = line
+        .split(u8::is_ascii_whitespace)
+        .find(|word| !word.is_empty())?;
+    Some(OsStr::from_bytes(word).into())
+}
+
+/// What execve(2) misses if it says ENOENT of a file that is there.
+pub(crate) fn missing_part(file: &Path, error: &std::io::Error) -> String {
+    if error.kind() != std::io::ErrorKind::NotFound || !file.exists() {
+        return String::new();
+    }
+    match interpreter(file) {
+        Some(interpreter) => {
+            let shown = ByteString(interpreter.into_os_string().into_vec()).escaped();
+            format!("interpreter '{shown}': ")
+        }
+        None => "program interpreter (dynamic loader): ".to_owned(),
+    }
 }
 
 /// The environment of a session's processes: the holder's (which is that of whoever started it), what is set

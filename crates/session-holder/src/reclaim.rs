@@ -81,9 +81,9 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
         let _ = group.remove();
         return Ok(Reclaimed { ended, proven });
     }
-    let cookie = format!("SESSION_ID={}", owned.record().id);
+    let cookie = cookie(owned);
     let own = rustix::process::getpid();
-    for pid in session_sys::tree::with_environment(cookie.as_bytes()).unwrap_or_default() {
+    for pid in session_sys::tree::with_environment(&cookie).unwrap_or_default() {
         let Some(pid) = Pid::from_raw(pid).filter(|pid| *pid != own) else {
             continue;
         };
@@ -91,8 +91,7 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
             continue;
         };
         // Opened, then looked at again: the number may have gone to another process in between.
-        let still =
-            session_sys::tree::has_environment(pid.as_raw_nonzero().get(), cookie.as_bytes());
+        let still = session_sys::tree::has_environment(pid.as_raw_nonzero().get(), &cookie);
         if still && rustix::process::pidfd_send_signal(&pidfd, Signal::KILL).is_ok() {
             ended += usize::from(gone(&pidfd, GONE).unwrap_or(false));
         }
@@ -102,6 +101,27 @@ pub fn reclaim(owned: &mut Owned) -> Result<Reclaimed, Error> {
         ended,
         proven: false,
     })
+}
+
+/// How many processes of an earlier run there are, as far as can be seen.
+pub fn left(owned: &Owned) -> usize {
+    let recorded = owned.read_identity().ok().flatten();
+    let boot = session_sys::identity::boot_id().ok();
+    if recorded.is_none_or(|identity| Some(identity.boot_id) != boot) {
+        return 0;
+    }
+    let found = match group_of(owned) {
+        Some(group) => group.processes(),
+        None => session_sys::tree::with_environment(&cookie(owned)),
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let found = found.unwrap_or_default();
+    found.into_iter().filter(|pid| *pid != own).count()
+}
+
+/// What every process of the session was started with.
+fn cookie(owned: &Owned) -> Vec<u8> {
+    format!("SESSION_ID={}", owned.record().id).into_bytes()
 }
 
 /// The cgroup that an earlier holder made, where it said that it is, or else below our own.

@@ -97,6 +97,10 @@ impl Holder {
             Refusal::Running => Code::Running,
             Refusal::NotRunning => Code::NotRunning,
         };
+        if let State::Ending { .. } = self.supervision.state() {
+            let name = &self.owned.record().name;
+            return Error::new(code, format!("Session '{name}' is being stopped."));
+        }
         Error::new(code, self.status().sentence())
     }
 
@@ -166,6 +170,8 @@ impl Holder {
             at: Timestamp::now(),
         };
         self.facts.exit = Some(exit);
+        // What never executed its command was not started.
+        self.facts.started_at = None;
         self.diagnose(&error.message);
         self.start_error = Some(error);
         if let State::Starting { before: None, .. } = self.supervision.state() {

@@ -60,7 +60,7 @@ impl Attach {
         let session = context.session(&self.name)?;
         let status = session.status()?;
         let name = &status.name;
-        if std::env::var("SESSION_ID").is_ok_and(|id| id == session.id().to_string()) {
+        if lifecycle::is_inside(&session) {
             return Err(Failure::new(
                 Code::Denied,
                 format!("session '{name}' cannot be attached from inside itself"),
@@ -76,13 +76,7 @@ impl Attach {
             );
         }
         if status.unwatched {
-            return Err(Failure::new(
-                Code::HolderUnreachable,
-                format!("the holder of session '{name}' is gone, and its terminal with it"),
-            )
-            .hint(format!(
-                "`session restart {name}` ends what is left and starts it anew"
-            )));
+            return Err(lifecycle::unwatched(&status));
         }
         if status.state == State::Stopped {
             return Err(stopped(&status));

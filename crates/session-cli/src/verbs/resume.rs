@@ -32,6 +32,9 @@ impl Resume {
                 Asked::Answer(_, status) => status,
                 Asked::Owned(owned) => {
                     let status = owned.status();
+                    if status.unwatched {
+                        return Err(lifecycle::unwatched(&status));
+                    }
                     if status.state != State::Suspended {
                         return Err(lifecycle::not_running(&status)
                             .hint(format!("`session start {}` starts it", status.name)));

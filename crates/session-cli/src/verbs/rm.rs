@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use session_protocol::Code;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -30,6 +31,13 @@ impl Rm {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
             let name = session.status()?.name;
+            if self.force && lifecycle::is_inside(session) {
+                // It would end with the session, which then would not be deleted.
+                return Err(Failure::new(
+                    Code::Denied,
+                    format!("session '{name}' cannot be deleted from inside itself"),
+                ));
+            }
             if let Some(remark) = lifecycle::remove(session, self.force)? {
                 context.remark(remark);
             }

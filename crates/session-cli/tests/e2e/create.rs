@@ -102,6 +102,25 @@ fn commands_that_cannot_run_leave_no_session_and_say_why() {
 }
 
 #[test]
+fn a_start_that_fails_has_not_happened() {
+    let session = Sandbox::new();
+    let script = session.path("script");
+    for interpreter in ["/bin/sh", "/no/such/interpreter"] {
+        std::fs::write(&script, format!("#!{interpreter}\n")).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        if interpreter == "/bin/sh" {
+            session.ok(["create", "-n", "s", "-s", "./script"]);
+        }
+    }
+    let before = session.status("s");
+    for verb in ["start", "resume", "restart"] {
+        let refused = session.run([verb, "s"]);
+        assert_eq!(refused.code, 1, "{verb}: {refused:?}");
+        assert_eq!(session.status("s"), before, "{verb}");
+    }
+}
+
+#[test]
 fn a_name_is_taken_once() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "one", "sleep", "1000"]);

@@ -204,7 +204,15 @@ fn what_a_killed_holder_left_is_found_from_another_login() {
     ));
     assert_eq!(created.code, 0, "{created:?}");
     let left = pids.pid();
+    let main = session.pid("x");
     kill(session.holders()[0], Signal::KILL);
+    kill(main, Signal::KILL);
+    let unasked = session.run(["rm", "x"]);
+    assert_eq!(unasked.code, 1, "{unasked:?}");
+    assert!(
+        unasked.err.contains("processes that it started are"),
+        "{unasked:?}"
+    );
     let stopped = session.shell(&format!("{}; $SESSION stop x", enter(&other)));
     assert_eq!((stopped.code, &stopped.err[..]), (0, ""), "{stopped:?}");
     assert!(!lives(left));

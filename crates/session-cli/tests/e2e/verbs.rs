@@ -135,6 +135,40 @@ fn several_names_and_globs() {
 }
 
 #[test]
+fn a_session_is_not_deleted_from_inside_itself() {
+    let session = Sandbox::new();
+    let mut said = crate::support::Fifo::new(session.path("said"));
+    let script = "\"$0\" rm -f i 2> said; exec sleep 1000";
+    let executable = session.executable().to_str().unwrap().to_owned();
+    session.ok(["create", "-n", "i", "--", "sh", "-c", script, &executable]);
+    assert!(said.line().contains("from inside itself"));
+    session.ok(["rm", "-f", "i"]);
+}
+
+#[test]
+fn a_shorter_stop_timeout_ends_a_stop_that_is_under_way() {
+    let session = Sandbox::new();
+    let mut ready = crate::support::Fifo::new(session.path("ready"));
+    let script = "trap 'echo > ready' TERM; echo > ready; while :; do sleep 0.01; done";
+    session.ok([
+        "create",
+        "-n",
+        "s",
+        "--stop-timeout",
+        "60s",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
+    ready.line();
+    let mut stop = session.command(["stop", "s"]).spawn().unwrap();
+    ready.line();
+    session.ok(["set", "s", "stop-timeout", "10ms"]);
+    assert!(stop.wait().unwrap().success());
+}
+
+#[test]
 fn ids_and_their_prefixes_name_a_session() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "one", "-s", "true"]);
