@@ -108,6 +108,52 @@ impl<'a> Follow<'a> {
         track.reader.as_mut()?.time_of(offset).ok()?.0
     }
 
+    /// Begins so that the log holds only the last `wanted` lines of all streams together.
+    pub(crate) fn last_lines(&mut self, wanted: u64) -> Result<(), Failure> {
+        if self.tracks.len() < 2 {
+            return Ok(());
+        }
+        let starts: Vec<u64> = self.tracks.iter().map(|track| track.next).collect();
+        let mut ends: Vec<(Channel, u64)> = Vec::new();
+        // Of each stream, the line that goes on in its next part.
+        let mut open: Vec<(Channel, usize)> = Vec::new();
+        self.kept(&mut |_, part| -> Result<(), Failure> {
+            if let Part::Bytes {
+                channel,
+                offset,
+                bytes,
+            } = part
+            {
+                let mut end = offset;
+                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                    end += line.len() as u64;
+                    let begun = open.iter().position(|(of, _)| *of == channel);
+                    let index = begun.map_or(ends.len(), |begun| open.swap_remove(begun).1);
+                    match ends.get_mut(index) {
+                        Some(known) => known.1 = end,
+                        None => ends.push((channel, end)),
+                    }
+                    if !line.ends_with(b"\n") {
+                        open.push((channel, index));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        for (track, start) in self.tracks.iter_mut().zip(starts) {
+            track.next = start;
+        }
+        let surplus = ends
+            .len()
+            .saturating_sub(wanted.try_into().unwrap_or(usize::MAX));
+        for (channel, end) in &ends[..surplus] {
+            if let Some(track) = self.tracks.iter_mut().find(|it| it.channel == *channel) {
+                track.next = *end;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives out everything that the log holds now, streams of pipes merged by time.
     pub(crate) fn kept<E>(
         &mut self,

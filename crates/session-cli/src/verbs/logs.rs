@@ -60,6 +60,9 @@ impl Logs {
         }
         let session = context.session(&self.name)?;
         let mut follow = Follow::new(&session, |reader| self.begin(reader))?;
+        if let Some(lines) = self.lines {
+            follow.last_lines(lines)?;
+        }
         let mut printer = Printer {
             raw: self.raw,
             timestamps: self.timestamps || context.json,

@@ -122,6 +122,28 @@ fn following_ends_with_the_session() {
 }
 
 #[test]
+fn the_last_lines_are_those_of_both_streams_together() {
+    let session = Sandbox::new();
+    let script = "for i in 1 2 3; do echo out$i; sleep 0.03; echo err$i >&2; sleep 0.03; done; \
+                  for i in 4 5 6; do echo out$i; done; printf end";
+    let create = ["create", "-n", "l", "--no-pty", "--restart", "no", "--"];
+    session.ok([&create[..], &["sh", "-c", script]].concat());
+    session.run(["wait", "l"]);
+    for (lines, last) in [
+        ("1", "end"),
+        ("4", "out4\nout5\nout6\nend"),
+        ("6", "out3\nerr3\nout4\nout5\nout6\nend"),
+    ] {
+        let shown = session.ok(["logs", "-n", lines, "l"]);
+        assert_eq!(shown.trim_end(), last, "-n {lines}");
+    }
+    assert_eq!(
+        session.ok(["logs", "-n", "100", "l"]),
+        session.ok(["logs", "l"])
+    );
+}
+
+#[test]
 fn who_follows_goes_on_when_a_restart_changed_the_streams() {
     let session = Sandbox::new();
     let script =
