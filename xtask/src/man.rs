@@ -71,9 +71,27 @@ fn pages() -> Result<BTreeMap<String, Vec<u8>>, String> {
             .title(name.to_uppercase())
             .manual("Session");
         man.render(&mut page).map_err(|why| why.to_string())?;
-        pages.insert(format!("{name}.1"), page);
+        let page = String::from_utf8(page).map_err(|why| why.to_string())?;
+        pages.insert(format!("{name}.1"), readable(&page).into_bytes());
     }
     Ok(pages)
+}
+
+/// What the generator does not know: that the help's last part is examples, line by line, and that there is no page
+/// for `help`.
+fn readable(page: &str) -> String {
+    let page = page.replace(
+        ".TP\nsession\\-help(1)\nPrint this message or the help of the given subcommand(s)\n",
+        "",
+    );
+    let Some((before, examples)) = page.split_once(".SH EXTRA\nExamples:\n") else {
+        return page;
+    };
+    let (examples, after) = match examples.find("\n.SH") {
+        Some(end) => examples.split_at(end + 1),
+        None => (examples, ""),
+    };
+    format!("{before}.SH EXAMPLES\n.nf\n{examples}.fi\n{after}")
 }
 
 #[cfg(test)]
@@ -88,7 +106,7 @@ mod tests {
             assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"));
         }
         let create = String::from_utf8(pages["session-create.1"].clone()).unwrap();
-        assert!(create.contains("restart\\-delay") && create.contains("Examples"));
+        assert!(create.contains("restart\\-delay") && create.contains(".SH EXAMPLES\n.nf\n"));
     }
 
     #[test]

@@ -131,10 +131,10 @@ impl<'a> Relay<'a> {
             }
         }
         if out {
-            self.out.outlet.flush()?;
+            self.out.outlet.flush().map_err(Failure::output)?;
         }
         if err {
-            self.err.outlet.flush()?;
+            self.err.outlet.flush().map_err(Failure::output)?;
         }
         if typed {
             self.read()?;
@@ -168,7 +168,7 @@ impl<'a> Relay<'a> {
                     };
                     if stream == output.stream {
                         output.next = offset + bytes.len() as u64;
-                        output.outlet.offer(bytes)?;
+                        output.outlet.offer(bytes).map_err(Failure::output)?;
                     }
                 }
                 Some(Incoming::Reset { lost, .. }) => {
