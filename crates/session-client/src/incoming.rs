@@ -37,7 +37,7 @@ pub enum Incoming<'a> {
     },
     /// Something happened.
     Notice(Notice),
-    /// The answer to a call that was sent with [`crate::Connection::send`].
+    /// The answer to a call of [`crate::Connection::call`].
     Response(Response),
     /// Nothing for the caller: a ping, or a message of a later version.
     Other,
