@@ -114,12 +114,12 @@ fn living_sessions_are_listed_as_their_holder_says() {
 fn a_damaged_record_costs_that_session_alone() {
     let (_place, root) = root();
     create(&root, "good");
-    let path = spoil(&create(&root, "bad"));
+    let path = spoil(&create(&root, "awry"));
     let list = root.list().unwrap();
-    assert_eq!(names(&root), ["bad", "good"]);
+    assert_eq!(names(&root), ["awry", "good"]);
     assert!(matches!(&list[0].status, Err(Error::Damaged { path: at, .. }) if *at == path));
     assert!(path.exists(), "listing moves nothing");
-    let Err(Error::Damaged { path: moved, why }) = root.find("bad") else {
+    let Err(Error::Damaged { path: moved, why }) = root.find("awry") else {
         panic!()
     };
     assert!(
@@ -128,9 +128,9 @@ fn a_damaged_record_costs_that_session_alone() {
             && why.contains("set aside")
     );
     assert_eq!(names(&root), ["good"]);
-    assert!(matches!(root.find("bad"), Err(Error::NotFound(_))));
+    assert!(matches!(root.find("awry"), Err(Error::NotFound(_))));
     assert_eq!(root.damaged().unwrap().len(), 1);
-    create(&root, "bad");
+    create(&root, "awry");
 }
 
 #[test]

@@ -173,16 +173,19 @@ fn records_and_identities_are_read_as_written() {
 #[test]
 fn renames_are_refused_over_others_and_free_the_old_name() {
     let (_place, root) = root();
-    let (mut owned, _other) = (create(&root, "a"), create(&root, "b"));
+    let (mut owned, _other) = (create(&root, "one"), create(&root, "two"));
     assert!(matches!(
-        owned.rename("b".parse().unwrap()),
+        owned.rename("two".parse().unwrap()),
         Err(Error::Exists(_))
     ));
-    owned.rename("a".parse().unwrap()).unwrap();
-    owned.rename("c".parse().unwrap()).unwrap();
-    assert_eq!(owned.session().read_record().unwrap().name.as_str(), "c");
-    assert!(matches!(root.find("a"), Err(Error::NotFound(_))));
-    create(&root, "a");
+    owned.rename("one".parse().unwrap()).unwrap();
+    owned.rename("three".parse().unwrap()).unwrap();
+    assert_eq!(
+        owned.session().read_record().unwrap().name.as_str(),
+        "three"
+    );
+    assert!(matches!(root.find("one"), Err(Error::NotFound(_))));
+    create(&root, "one");
 }
 
 #[test]
