@@ -23,6 +23,8 @@ impl Place {
     }
 
     fn reader(&self) -> LogReader {
+        // As if something had been said before.
+        segments::make(self.session.as_fd(), "main", Channel::Pty).unwrap();
         LogReader::open(self.session.as_fd(), "main", Channel::Pty)
             .unwrap()
             .unwrap()
@@ -36,6 +38,17 @@ impl Place {
             .map(|start| (*start, segments::size(directory.as_fd(), *start).unwrap()))
             .collect()
     }
+}
+
+#[test]
+fn a_stream_that_says_nothing_leaves_nothing() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    assert!(!place.place.path().join("streams").exists());
+    let open = LogReader::open(place.session.as_fd(), "main", Channel::Pty);
+    assert!(open.unwrap().is_none());
+    writer.append(&[b"word"], at(0)).unwrap();
+    assert_eq!(place.segments(), [(0, 4)]);
 }
 
 /// Everything from `offset` on: pieces with their offsets.

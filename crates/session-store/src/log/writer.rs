@@ -21,7 +21,9 @@ const PARTS: usize = 64;
 /// The only writer of a stream.
 #[derive(Debug)]
 pub struct LogWriter {
-    directory: OwnedFd,
+    place: Place,
+    /// Made for the first byte: many a command never says one, and its session is created without.
+    directory: Option<OwnedFd>,
     limit: u64,
     /// Largest file that may be written (RLIMIT_FSIZE of a user who cannot raise it), once that is known.
     largest: u64,
@@ -32,6 +34,14 @@ pub struct LogWriter {
     current: Option<Segment>,
     end: u64,
     lost: u64,
+}
+
+/// Which stream it is, of which session.
+#[derive(Debug)]
+struct Place {
+    session: OwnedFd,
+    process: String,
+    channel: Channel,
 }
 
 #[derive(Debug)]
@@ -50,26 +60,27 @@ impl LogWriter {
         channel: Channel,
         limit: u64,
     ) -> Result<Self> {
-        let directory = segments::make(session, process, channel)?;
-        let failed = |errno: Errno| Error::io("read", files::path_of(directory.as_fd()), errno);
-        let starts = segments::list(directory.as_fd()).map_err(failed)?;
-        let mut closed = std::collections::VecDeque::new();
-        for start in starts {
-            closed.push_back((
-                start,
-                segments::size(directory.as_fd(), start).map_err(failed)?,
-            ));
-        }
-        for (entry, _) in files::entries(directory.as_fd()).map_err(failed)? {
-            let owner = entry.strip_suffix(INDEX).and_then(segments::start_of);
-            if owner.is_some_and(|start| !closed.iter().any(|(known, _)| *known == start)) {
-                let _ = rustix::fs::unlinkat(&directory, entry, AtFlags::empty());
-            }
-        }
+        // One that is there is looked at level by level, as one that is made.
+        let directory = match segments::open(session, process, channel)? {
+            Some(_) => Some(segments::make(session, process, channel)?),
+            None => None,
+        };
+        let closed = match &directory {
+            Some(directory) => kept(directory.as_fd())
+                .map_err(|errno| Error::io("read", files::path_of(directory.as_fd()), errno))?,
+            None => std::collections::VecDeque::new(),
+        };
+        let place = Place {
+            session: rustix::io::fcntl_dupfd_cloexec(session, 3)
+                .map_err(|errno| Error::io("open", files::path_of(session), errno))?,
+            process: process.to_owned(),
+            channel,
+        };
         let end = closed.back().map_or(0, |(start, size)| start + size);
         let closed_size = closed.iter().map(|(_, size)| size).sum();
         let limit = limit.max(MIN_LIMIT);
         let mut writer = Self {
+            place,
             directory,
             limit,
             largest: u64::MAX,
@@ -85,8 +96,9 @@ impl LogWriter {
             .back()
             .copied()
             .filter(|(_, size)| *size < writer.segment())
+            && let Some(directory) = &writer.directory
         {
-            let file = files::open(writer.directory.as_fd(), &name(start), OFlags::WRONLY);
+            let file = files::open(directory.as_fd(), &name(start), OFlags::WRONLY);
             // One that cannot be opened stays closed, and the next append starts another.
             if let Ok(file) = file {
                 let index = IndexWriter::new();
@@ -162,11 +174,10 @@ impl LogWriter {
         self.lost += bytes;
         // An empty file with the new name makes the end known to readers and to the next writer; while the disk
         // is full it costs one rename a time.
-        let renamed = match &mut self.current {
-            Some(current) if current.size == 0 => {
+        let renamed = match (&mut self.current, &self.directory) {
+            (Some(current), Some(directory)) if current.size == 0 => {
                 let (old, new) = (name(current.start), name(self.end));
-                let moved =
-                    rustix::fs::renameat(&self.directory, old, &self.directory, new).is_ok();
+                let moved = rustix::fs::renameat(directory, old, directory, new).is_ok();
                 if moved {
                     current.start = self.end;
                 }
@@ -217,9 +228,10 @@ impl LogWriter {
         }
         let written = rustix::io::pwritev(&current.file, &slices, current.size);
         if let Ok(written) = written {
-            current
-                .index
-                .note(self.directory.as_fd(), self.end, current.size, now);
+            if let Some(directory) = &self.directory {
+                let (end, size) = (self.end, current.size);
+                current.index.note(directory.as_fd(), end, size, now);
+            }
             current.size += written as u64;
         }
         self.current = Some(current);
@@ -233,8 +245,13 @@ impl LogWriter {
         (self.limit / 8).max(MIN_SEGMENT).min(self.largest)
     }
 
-    fn start_segment(&self) -> rustix::io::Result<Segment> {
-        let file = files::create(self.directory.as_fd(), &name(self.end), OFlags::WRONLY)?;
+    fn start_segment(&mut self) -> rustix::io::Result<Segment> {
+        let directory = match self.directory.take() {
+            Some(directory) => directory,
+            None => self.place.make()?,
+        };
+        let directory = self.directory.insert(directory);
+        let file = files::create(directory.as_fd(), &name(self.end), OFlags::WRONLY)?;
         Ok(Segment {
             file,
             start: self.end,
@@ -259,8 +276,36 @@ impl LogWriter {
             };
             self.closed_size -= size;
             for name in [name(start), name(start) + INDEX] {
-                let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
+                if let Some(directory) = &self.directory {
+                    let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+                }
             }
         }
     }
+}
+
+impl Place {
+    fn make(&self) -> rustix::io::Result<OwnedFd> {
+        segments::make(self.session.as_fd(), &self.process, self.channel)
+            // What is in the way cannot be written through; the errors of the kernel are its own.
+            .map_err(|error| match error {
+                Error::Io { source, .. } => Errno::from_io_error(&source).unwrap_or(Errno::IO),
+                _ => Errno::NOTDIR,
+            })
+    }
+}
+
+/// Start and size of each segment in `directory`, oldest first; indices without a segment are removed.
+fn kept(directory: BorrowedFd<'_>) -> rustix::io::Result<std::collections::VecDeque<(u64, u64)>> {
+    let mut kept = std::collections::VecDeque::new();
+    for start in segments::list(directory)? {
+        kept.push_back((start, segments::size(directory, start)?));
+    }
+    for (entry, _) in files::entries(directory)? {
+        let owner = entry.strip_suffix(INDEX).and_then(segments::start_of);
+        if owner.is_some_and(|start| !kept.iter().any(|(known, _)| *known == start)) {
+            let _ = rustix::fs::unlinkat(directory, entry, AtFlags::empty());
+        }
+    }
+    Ok(kept)
 }
