@@ -144,7 +144,7 @@ impl Connection {
         self.request(None, call)
     }
 
-    fn request(&mut self, id: Option<serde_json::Value>, call: Call) -> Result<(), Error> {
+    fn request(&mut self, id: Option<Value>, call: Call) -> Result<(), Error> {
         let request = Request { id, call };
         self.unsent
             .extend_from_slice(&encode_control(&request.to_json()));

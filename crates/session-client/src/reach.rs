@@ -113,9 +113,8 @@ fn rouse(session: &Session) -> Result<(), Error> {
     let Some((pid, pidfd)) = living_holder(session)? else {
         return Ok(());
     };
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut words = command.split(|byte| *byte == 0);
-    if words.nth(2) == Some(session.id().to_string().as_bytes()) {
+    let holds = session_sys::process::called_as(pid, &["session", "__hold"]);
+    if holds == Some(session.id().to_string()) {
         let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::USR1);
     }
     Ok(())

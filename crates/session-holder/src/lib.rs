@@ -22,6 +22,7 @@ mod holder;
 mod limits;
 mod output;
 mod process;
+mod process_calls;
 mod program;
 mod reclaim;
 mod relay;

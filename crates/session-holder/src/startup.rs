@@ -117,7 +117,7 @@ fn lift_limits() -> Vec<Limit> {
             maximum,
         };
         let nofile = resource == Resource::Nofile;
-        // Only with CAP_SYS_RESOURCE is there a way beyond; and nobody for open files, where there is a limit of the system's.
+        // Only CAP_SYS_RESOURCE leads beyond; nothing does for open files, of which the system has a limit.
         if nofile || setrlimit(resource, free).is_err() {
             setrlimit(resource, most).ok()?;
         }

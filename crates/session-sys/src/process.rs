@@ -144,17 +144,23 @@ pub fn reap() -> io::Result<Reaped> {
 pub fn called(words: &[&str]) -> io::Result<Vec<(i32, String)>> {
     let mut found = Vec::new();
     for pid in crate::tree::pids()? {
-        // Gone since the directory was read, or hidden from us.
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut arguments = line.split(|byte| *byte == 0);
-        let is_called = words
-            .iter()
-            .all(|word| arguments.next() == Some(word.as_bytes()));
-        if is_called && let Some(next) = arguments.next() {
-            found.push((pid, String::from_utf8_lossy(next).into_owned()));
+        if let Some(next) = called_as(pid, words) {
+            found.push((pid, next));
         }
     }
     Ok(found)
+}
+
+/// The argument behind `words`, if the process's arguments begin with them; `None` also of one that is gone or
+/// hidden from us.
+pub fn called_as(pid: i32, words: &[&str]) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut arguments = line.split(|byte| *byte == 0);
+    let is_called = words
+        .iter()
+        .all(|word| arguments.next() == Some(word.as_bytes()));
+    let next = arguments.next().filter(|_| is_called)?;
+    Some(String::from_utf8_lossy(next).into_owned())
 }
 
 /// Whether the process has something open below `directory`, which is absolute and without links.

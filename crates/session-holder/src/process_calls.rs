@@ -1,0 +1,365 @@
+//! What clients ask of single processes: to watch one, to signal it, to read what it said, to run a further one.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use session_protocol::{
+    Attach, Attached, AttachedStream, Channel, Code, Error, From, Notice, ProcessId, ProcessInfo,
+    Read, ReadResult, Size, Spawn, Spawned, Stdio, StreamId,
+};
+
+use crate::connection::{Attachment, Input};
+use crate::holder::{Holder, Until, Waiter};
+use crate::output::Piece;
+use crate::process::{self, Process};
+use crate::program::{self, Launch};
+use crate::supervision::State;
+use crate::typing::clamp;
+
+/// Bytes of kept output in one answer of `process.read`.
+const READ: usize = 64 << 10;
+/// Most bytes a client may want to be on the way at once.
+const LARGEST_WINDOW: u64 = 16 << 20;
+
+impl Holder {
+    pub(crate) fn attach(&mut self, number: u64, attach: Attach) -> Result<Value, Error> {
+        let id = attach.process;
+        if attach.detach_others {
+            self.detach_others(number, Some(id));
+        }
+        let size = attach.size.map(clamp);
+        let process = self.processes.get_mut(&id).ok_or_else(|| {
+            Error::new(
+                Code::NotFound,
+                format!("no process {} in this session", id.0),
+            )
+        })?;
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return Ok(Value::Null);
+        };
+        if connection
+            .attachments
+            .iter()
+            .any(|it| it.stream.process() == id)
+        {
+            return Err(Error::new(Code::Usage, "already attached to this process"));
+        }
+        let mut attached = Attached {
+            streams: Vec::new(),
+            input: None,
+        };
+        let window = attach.window.clamp(1, LARGEST_WINDOW);
+        for output in &mut process.outputs {
+            let head = output.served();
+            // What orphans of the process wrote behind its end is in the log, but not of this stream.
+            let start = output.start().min(head);
+            let from = match attach.from {
+                From::Live => head,
+                From::Start => start,
+                From::Offset(offset) => offset.clamp(start, head),
+                From::Tail(bytes) => head.saturating_sub(bytes).max(start),
+            };
+            let mut attachment = Attachment::new(output.stream, from, window, head);
+            attachment.interactive = attach.interactive;
+            connection.attachments.push(attachment);
+            let quiet_ms = Self::quiet_ms(output.last());
+            attached.streams.push(AttachedStream {
+                stream: output.stream,
+                from,
+                head,
+                quiet_ms,
+            });
+        }
+        if !attach.read_only {
+            if connection.input(id).is_none() {
+                connection.inputs.push(Input::new(id));
+            }
+            if let Some(input) = connection.input(id) {
+                input.size = size;
+                input.interactive = attach.interactive;
+                attached.input = Some((input.stream, input.received));
+            }
+            self.size_process(id);
+        }
+        if attach.interactive {
+            self.publish();
+        }
+        Ok(serde_json::to_value(attached).unwrap_or_default())
+    }
+
+    /// Detaches the people attached to `process`, or to any, but not the caller.
+    pub(crate) fn detach_others(&mut self, caller: u64, process: Option<ProcessId>) {
+        let others: Vec<u64> = self
+            .connections
+            .keys()
+            .copied()
+            .filter(|number| *number != caller)
+            .collect();
+        for number in others {
+            let Some(connection) = self.connections.get_mut(&number) else {
+                continue;
+            };
+            let mut detached: Vec<ProcessId> = connection
+                .attachments
+                .iter()
+                .filter(|it| it.interactive && process.is_none_or(|id| it.stream.process() == id))
+                .map(|it| it.stream.process())
+                .collect();
+            detached.dedup();
+            for process in detached {
+                connection
+                    .attachments
+                    .retain(|it| it.stream.process() != process);
+                connection.inputs.retain(|it| it.process != process);
+                connection.notify(&Notice::Detached { process });
+            }
+            self.pump_client(number);
+        }
+        self.publish();
+    }
+
+    pub(crate) fn signal_process(
+        &mut self,
+        id: ProcessId,
+        signal: session_protocol::Signal,
+    ) -> Result<(), Error> {
+        let gone = || Error::new(Code::NotRunning, "the process does not run");
+        let run = self
+            .processes
+            .get(&id)
+            .and_then(|process| process.run.as_ref())
+            .ok_or_else(gone)?;
+        let leader = rustix::process::Pid::from_raw(run.pid).ok_or_else(gone)?;
+        let number = rustix::process::Signal::from_named_raw(signal.number()).ok_or_else(|| {
+            Error::new(Code::Usage, format!("{signal} cannot be sent to a group"))
+        })?;
+        // Its group exists as long as it is not reaped, and only we reap it: the number cannot be another's.
+        rustix::process::kill_process_group(leader, number).map_err(|error| match error {
+            rustix::io::Errno::SRCH => gone(),
+            error => Error::new(
+                Code::Denied,
+                format!("cannot signal process group {}: {error}", run.pid),
+            ),
+        })
+    }
+
+    pub(crate) fn list(&self) -> Value {
+        let infos: Vec<ProcessInfo> = self
+            .processes
+            .values()
+            .map(|process| ProcessInfo {
+                process: process.id,
+                pid: process.pid(),
+                command: process.command.clone(),
+                exit: process.exit,
+            })
+            .collect();
+        serde_json::to_value(infos).unwrap_or_default()
+    }
+
+    pub(crate) fn read(&mut self, read: &Read) -> Result<Value, Error> {
+        let channel = read
+            .channel
+            .unwrap_or_else(|| self.default_channel(read.process));
+        let missing = || Error::new(Code::NotFound, "no such stream in this session");
+        let directory = self.owned.session().directory_fd();
+        let process = self.processes.get_mut(&read.process).ok_or_else(missing)?;
+        let name = process.directory();
+        let output = process
+            .output(StreamId::new(read.process, channel))
+            .ok_or_else(missing)?;
+        let head = output.head();
+        let max = read.max.map_or(READ, |max| (max as usize).clamp(1, READ));
+        let mut offset = read.from;
+        let mut buffer = Vec::new();
+        let data = loop {
+            match output.piece(directory, &name, offset, max, &mut buffer) {
+                Piece::Ring(parts) => break parts.concat(),
+                Piece::Log(len) => {
+                    buffer.truncate(len);
+                    break buffer;
+                }
+                Piece::Gap(next) => offset = next,
+                Piece::End => break Vec::new(),
+            }
+        };
+        let result = ReadResult {
+            offset,
+            data: session_protocol::ByteString(data),
+            head,
+        };
+        Ok(serde_json::to_value(result).unwrap_or_default())
+    }
+
+    /// Starts a further process; the call is answered when it is known whether it executes.
+    pub(crate) fn spawn(
+        &mut self,
+        number: u64,
+        id: Option<Value>,
+        spawn: Spawn,
+    ) -> Result<(), Error> {
+        match self.supervision.state() {
+            State::Running | State::Starting { .. } => {}
+            _ => {
+                return Err(Error::new(Code::NotRunning, self.status().sentence()));
+            }
+        }
+        let word = spawn
+            .command
+            .first()
+            .ok_or_else(|| Error::new(Code::Usage, "no command"))?;
+        let spec = self.in_force.clone();
+        let directory = PathBuf::from(spec.directory.as_os_str());
+        let directory = match &spawn.directory {
+            Some(wanted) => directory.join(wanted.as_os_str()),
+            None => directory,
+        };
+        let record = self.owned.record();
+        let pty = matches!(spawn.stdio, Stdio::Pty(_));
+        let mut env = program::environment(&spec, &record.id, &record.name, pty);
+        for (key, value) in &spawn.env {
+            env.insert(key.into(), value.as_os_str().to_owned());
+        }
+        let path = env
+            .get(std::ffi::OsStr::new("PATH"))
+            .map(|path| path.as_os_str());
+        let executable = program::resolve(word.as_os_str(), path, &directory)?;
+        let process_id = ProcessId(self.next_process + 1);
+        let stdio = match spawn.stdio {
+            Stdio::Pty(size) => Stdio::Pty(clamp(size)),
+            Stdio::Pipes => Stdio::Pipes,
+        };
+        let (ends, theirs) = process::ends(stdio)?;
+        // An earlier holder may have left streams under this number.
+        let _ = session_store::log::remove(
+            self.owned.session().directory_fd(),
+            &process::directory(process_id),
+        );
+        let outputs = process::outputs(
+            self.owned.session().directory_fd(),
+            process_id,
+            stdio,
+            spec.log_limit,
+        )?;
+        let launch = Launch {
+            executable: &executable,
+            command: &spawn.command,
+            env: &env,
+            directory: &directory,
+            umask: self.umask,
+            inherited: &self.limits,
+            limits: &spec.limits,
+        };
+        // Spawned processes are not restarted, so nothing could double them: their identity is not recorded.
+        let (started, _) = process::start(&launch, theirs, self.group.as_ref(), |_| Ok(()))?;
+        self.childless = false;
+        self.next_process = process_id.0;
+        let size = if let Stdio::Pty(size) = stdio {
+            size
+        } else {
+            Size::default()
+        };
+        self.processes.insert(
+            process_id,
+            Process {
+                id: process_id,
+                command: spawn.command.clone(),
+                run: None,
+                exit: None,
+                outputs,
+                size,
+                paths: (executable, directory),
+            },
+        );
+        if let Err(error) = self.run_process(process_id, started, ends) {
+            self.drop_streams(process_id);
+            self.processes.remove(&process_id);
+            let why = format!("cannot watch the new process: {error}");
+            return Err(Error::new(Code::Limit, why));
+        }
+        self.wait(
+            number,
+            id,
+            Until::Spawned {
+                process: process_id,
+                window: spawn.window,
+            },
+        );
+        Ok(())
+    }
+
+    /// Whether a spawned process executed its command is known: attach the caller and answer it.
+    pub(crate) fn spawned(&mut self, id: ProcessId, outcome: Result<(), Error>) {
+        let found = self.waiters.iter().position(
+            |waiter| matches!(waiter.until, Until::Spawned { process, .. } if process == id),
+        );
+        let waiter = found.map(|index| self.waiters.swap_remove(index));
+        if outcome.is_err() {
+            self.drop_streams(id);
+            self.processes.remove(&id);
+            let _ = session_store::log::remove(
+                self.owned.session().directory_fd(),
+                &process::directory(id),
+            );
+        }
+        let Some(Waiter {
+            connection,
+            id: call,
+            until: Until::Spawned { window, .. },
+        }) = waiter
+        else {
+            return;
+        };
+        let answer = outcome.map(|()| {
+            let pid = self
+                .processes
+                .get(&id)
+                .and_then(Process::pid)
+                .unwrap_or_default();
+            let attached = if window > 0 {
+                self.attach_spawned(connection, id, window)
+            } else {
+                Attached::default()
+            };
+            serde_json::to_value(Spawned {
+                process: id,
+                pid,
+                attached,
+            })
+            .unwrap_or_default()
+        });
+        self.respond(connection, call, answer);
+    }
+
+    /// The caller of `process.spawn` sees every byte from the first; on pipes the process waits for it.
+    fn attach_spawned(&mut self, number: u64, id: ProcessId, window: u64) -> Attached {
+        let mut attached = Attached::default();
+        let (Some(process), Some(connection)) = (
+            self.processes.get_mut(&id),
+            self.connections.get_mut(&number),
+        ) else {
+            return attached;
+        };
+        let pty = process.is_pty();
+        for output in &process.outputs {
+            let mut attachment =
+                Attachment::new(output.stream, 0, window.min(LARGEST_WINDOW), output.head());
+            attachment.interactive = pty;
+            attachment.lossless = !pty;
+            connection.attachments.push(attachment);
+            let quiet_ms = Self::quiet_ms(output.last());
+            attached.streams.push(AttachedStream {
+                stream: output.stream,
+                from: 0,
+                head: output.head(),
+                quiet_ms,
+            });
+        }
+        let mut input = Input::new(id);
+        input.size = pty.then_some(process.size);
+        input.interactive = pty;
+        attached.input = Some((StreamId::new(id, Channel::In), 0));
+        connection.inputs.push(input);
+        attached
+    }
+}
