@@ -50,9 +50,9 @@
 //!
 //! | features | lock | for |
 //! | --- | --- | --- |
-//! | `std` (default) | [`std::sync::Mutex`](https://doc.rust-lang.org/std/sync/struct.Mutex.html) | programs: who waits long sleeps |
+//! | `std` (default) | `Mutex` of the crate `spin`; who waits pauses ever longer, then sleeps | programs |
 //! | `kspin` | `SpinNoIrq` of the crate `kspin` | kernels: keeps interrupts and preemption off while held |
-//! | neither | `Mutex` of the crate `spin` | what has neither an operating system nor interrupts that come here |
+//! | neither | as with `std`, but who waits never sleeps | what has neither an operating system nor interrupts that come here |
 //!
 //! `kspin` without its own feature `smp` leaves the lock out and only keeps interrupts off, which is enough on one
 //! processor and nothing at all where there are threads. So `kspin` here always turns `smp` on: the lock is a real

@@ -1,4 +1,4 @@
-//! The lock, chosen by feature: the table is in the crate's documentation. Never one that is compiled out.
+//! The lock, chosen by feature (the table is in the crate's documentation): never one that is compiled out.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::AtomicBool;
@@ -37,52 +37,43 @@ mod chosen {
     }
 }
 
-#[cfg(all(not(loom), not(feature = "kspin"), feature = "std"))]
-mod chosen {
-    use std::sync;
-
-    pub(super) type Mutex<T> = sync::Mutex<T>;
-    pub(super) type Guard<'a, T> = sync::MutexGuard<'a, T>;
-
-    #[inline]
-    pub(super) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
-        match mutex.try_lock() {
-            Ok(g) => g,
-            Err(_) => wait(mutex),
-        }
-    }
-    #[cold]
-    fn wait<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
-        const N: u32 = 4000;
-        const K: u32 = 4;
-        const M: u32 = 1;
-        let mut n = N;
-        for _ in 0..K {
-            for _ in 0..n {
-                core::hint::spin_loop();
-            }
-            if let Ok(g) = mutex.try_lock() {
-                return g;
-            }
-            n *= M;
-        }
-        mutex.lock().unwrap_or_else(sync::PoisonError::into_inner)
-    }
-
-    pub(super) fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
-        mutex
-            .get_mut()
-            .unwrap_or_else(sync::PoisonError::into_inner)
-    }
-}
-
-#[cfg(all(not(loom), not(feature = "kspin"), not(feature = "std")))]
+#[cfg(all(not(loom), not(feature = "kspin")))]
 mod chosen {
     pub(super) type Mutex<T> = spin::Mutex<T>;
     pub(super) type Guard<'a, T> = spin::MutexGuard<'a, T>;
 
+    #[inline]
     pub(super) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
-        mutex.lock()
+        mutex.try_lock().unwrap_or_else(|| wait(mutex))
+    }
+
+    /// Pauses of the processor before the lock is tried again: at first, and at most.
+    const PATIENCE: (u32, u32) = (200, 3200);
+
+    /// Tries again after pauses that double. Whoever tries all the time takes the cache line with the lock away from
+    /// the thread that holds it, and with it the time that both need (`docs/adr/0013-the-lock-of-the-hierarchy.md`).
+    #[cold]
+    fn wait<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
+        let (mut pauses, most) = PATIENCE;
+        loop {
+            for _ in 0..pauses {
+                core::hint::spin_loop();
+            }
+            if let Some(guard) = mutex.try_lock() {
+                return guard;
+            }
+            if pauses < most {
+                pauses *= 2;
+            } else {
+                give_way();
+            }
+        }
+    }
+
+    /// Lets another thread have the processor: the holder may be waiting for it.
+    fn give_way() {
+        #[cfg(feature = "std")]
+        std::thread::sleep(core::time::Duration::from_micros(50));
     }
 
     pub(super) fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
@@ -98,6 +89,7 @@ impl<T> Lock<T> {
         Self(chosen::Mutex::new(value))
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> chosen::Guard<'_, T> {
         chosen::lock(&self.0)
     }

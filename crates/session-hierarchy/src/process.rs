@@ -21,12 +21,12 @@ pub(crate) type Data = Box<dyn Any + Send + Sync>;
 ///
 /// It runs until [`exit`](Self::exit), is a zombie until [`free`](Self::free), and nobody's afterwards.
 pub struct Process {
-    pid: Pid,
-    is_root: bool,
-    data: Data,
+    links: Lock<Links>,
     /// Changed under the lock of the links alone.
     is_zombie: AtomicBool,
-    links: Lock<Links>,
+    is_root: bool,
+    pid: Pid,
+    data: Data,
     pub(crate) threads: Lock<ThreadGroup>,
 }
 
