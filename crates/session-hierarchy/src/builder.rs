@@ -1,11 +1,11 @@
 //! How processes come to be: roots, and children of others.
 
 use alloc::boxed::Box;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::any::Any;
 
 use crate::process::Data;
-use crate::{Pid, Process, ProcessGroup, Session, init};
+use crate::{Pid, Process, ProcessGroup, init};
 
 /// Makes a [`Process`].
 pub struct ProcessBuilder {
@@ -86,7 +86,7 @@ impl ProcessBuilder {
 /// A process above all others, with a session and a group of its own.
 fn root(pid: Pid, data: Data) -> Arc<Process> {
     let process = Arc::new(Process::new(pid, data, true));
-    drop(process.set_place(Weak::new(), Session::found(&process)));
+    process.settle_alone();
     process
 }
 
@@ -108,6 +108,6 @@ pub(crate) fn born(
             return child;
         }
     }
-    drop(child.set_place(Weak::new(), Session::found(&child)));
+    child.settle_alone();
     child
 }

@@ -144,12 +144,10 @@ impl Process {
         if self.is_zombie() {
             return false;
         }
-        let old = child.set_place(Arc::downgrade(self), group);
-        let is_taken = child
-            .links
-            .lock()
-            .group()
-            .is_some_and(|group| group.join(child));
+        let mut own = child.links.lock();
+        let is_taken = group.join(child);
+        let old = own.settle(Arc::downgrade(self), group);
+        drop(own);
         if is_taken {
             links.children.insert(child.key(), child.clone());
         }
@@ -386,12 +384,11 @@ impl Process {
         }
     }
 
-    /// Says where one belongs that nobody lists yet; what it said before is to be dropped when no lock is held.
-    #[must_use]
-    pub(crate) fn set_place(&self, parent: Weak<Self>, group: Arc<ProcessGroup>) -> impl Sized {
-        let mut links = self.links.lock();
-        links.parent = parent;
-        core::mem::replace(&mut links.membership, Membership::In(group))
+    /// Says where one belongs that has no parent.
+    pub(crate) fn settle_alone(self: &Arc<Self>) {
+        let group = Session::found(self);
+        let old = self.links.lock().settle(Weak::new(), group);
+        drop(old);
     }
 }
 
@@ -401,6 +398,12 @@ impl Links {
             Membership::In(group) => Some(group),
             Membership::Left { .. } => None,
         }
+    }
+
+    /// Says where one belongs that nobody lists yet; what it said before is to be dropped when no lock is held.
+    fn settle(&mut self, parent: Weak<Process>, group: Arc<ProcessGroup>) -> Membership {
+        self.parent = parent;
+        core::mem::replace(&mut self.membership, Membership::In(group))
     }
 
     fn is_below(&self, parent: &Arc<Process>) -> bool {
