@@ -53,7 +53,7 @@ impl Table {
 }
 
 /// Adds `cell`, with an ellipsis where it is cut.
-fn push_cut(text: &mut String, cell: &str, width: Option<usize>) {
+pub(crate) fn push_cut(text: &mut String, cell: &str, width: Option<usize>) {
     let Some(width) = width.filter(|width| cell.width() > *width) else {
         text.push_str(cell);
         return;

@@ -29,6 +29,7 @@ mod start;
 mod status;
 mod stop;
 mod suspend;
+mod tree;
 mod unset;
 mod wait;
 
@@ -104,6 +105,7 @@ verbs! {
     "wait" => wait::Wait,
     "exec" => exec::Exec,
     "ps" => ps::Ps,
+    "tree" => tree::Tree,
     "doctor" => doctor::Doctor,
     "completion" => completion::Completion,
 }

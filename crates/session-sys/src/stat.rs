@@ -7,7 +7,12 @@ use procfs::process::Stat;
 
 /// The stat of a process; an error of kind `NotFound` means that it is gone.
 pub(crate) fn of(pid: i32) -> io::Result<Stat> {
-    let line = std::fs::read(format!("/proc/{pid}/stat")).map_err(|error| {
+    at(&format!("/proc/{pid}/stat"))
+}
+
+/// The stat of a process or thread in the file at `path`.
+pub(crate) fn at(path: &str) -> io::Result<Stat> {
+    let line = std::fs::read(path).map_err(|error| {
         // Between open and read the process went away: the same as never having found it.
         match error.raw_os_error() {
             Some(libc::ESRCH) => io::ErrorKind::NotFound.into(),

@@ -1,16 +1,21 @@
-//! All that descends from a process, without a cgroup: found by a scan of /proc, signalled without a race.
+//! All that descends from a process, as a scan of /proc finds it, put together as the hierarchy that the kernel
+//! has: sessions, process groups, processes, threads (`session-hierarchy`). What goes over it is in [`cascade`].
 //!
 //! A scan is not a snapshot: a process forked behind its back is found by the next one. So whoever needs all
-//! of a tree repeats: [`stop`] until nothing runs, a kill until the subreaper has no children
-//! ([`crate::process::Reaped::NoChildren`]). A subreaper as root keeps anything from leaving the tree.
+//! of a tree repeats.
 
-use std::collections::{HashMap, HashSet};
+mod cascade;
+
+use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::identity::open_pid;
+use session_hierarchy::{Picture, Sighting, Thread};
+
 use crate::stat::{self, has_ended};
+
+pub use cascade::{Signalled, ignores, resume, signal, signal_entry, stop};
 
 /// One process of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,39 @@ pub struct Entry {
     pub threads: i64,
     /// The foreground process group of its terminal; -1 if it has none.
     pub foreground: i32,
+    /// The controlling terminal of its session.
+    pub terminal: Option<Terminal>,
+}
+
+/// A terminal device, by its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Which driver.
+    pub major: i32,
+    /// Which of its devices.
+    pub minor: i32,
+}
+
+impl fmt::Display for Terminal {
+    /// As ps(1) has it: `pts/3`, `tty1`, `ttyS0`; the numbers of what else there is.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Numbers from the kernel's Documentation/admin-guide/devices.txt.
+        match (self.major, self.minor) {
+            (major @ 136..=143, minor) => write!(formatter, "pts/{}", (major - 136) * 256 + minor),
+            (4, minor @ 0..=63) => write!(formatter, "tty{minor}"),
+            (4, minor) => write!(formatter, "ttyS{}", minor - 64),
+            (major, minor) => write!(formatter, "{major}:{minor}"),
+        }
+    }
+}
+
+/// One thread of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The first 15 bytes of its name, made UTF-8.
+    pub name: String,
+    /// The state letter of proc(5).
+    pub state: char,
 }
 
 impl Entry {
@@ -41,138 +79,84 @@ impl Entry {
         has_ended(self.state, self.threads)
     }
 
+    fn sighting(self) -> Sighting<Self> {
+        Sighting {
+            pid: number(self.pid),
+            parent: number(self.parent),
+            pgid: number(self.group),
+            sid: number(self.session),
+            has_ended: self.has_ended(),
+            data: self,
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't') || self.has_ended()
     }
 }
 
-/// What one sweep did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Signalled {
-    /// How many signals were sent.
-    pub sent: usize,
-    /// Processes we may not signal (they became another user), by number.
-    pub denied: Vec<i32>,
+/// What descends from a process. The data of each [`Process`](session_hierarchy::Process) is its [`Entry`], the
+/// terminal of each [`Session`](session_hierarchy::Session) a [`Terminal`].
+pub struct Tree {
+    picture: Picture,
+    /// A process does not keep its threads.
+    threads: Vec<Arc<Thread>>,
+}
+
+impl Tree {
+    /// Looks for all that descends from `root`.
+    pub fn below(root: i32) -> io::Result<Self> {
+        let mut seen = Vec::new();
+        for pid in pids()? {
+            match entry(pid) {
+                Ok(entry) => seen.push(entry.sighting()),
+                // Gone since the directory was read, or hidden from us.
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let picture = Picture::below(number(root), seen);
+        for process in picture.processes() {
+            if let Some(terminal) = process.data().and_then(|entry: &Entry| entry.terminal) {
+                let session = process.group().session();
+                session.set_terminal_with(|| Arc::new(terminal));
+            }
+        }
+        Ok(Self {
+            picture,
+            threads: Vec::new(),
+        })
+    }
+
+    /// Looks for the threads of each process too; the data of each is its [`Task`].
+    #[must_use]
+    pub fn with_threads(mut self) -> Self {
+        for process in self.picture.processes() {
+            // None of one that has gone, or is hidden from us.
+            for (tid, task) in tasks(process.pid()).unwrap_or_default() {
+                self.threads
+                    .push(process.new_thread(tid).data(task).build());
+            }
+        }
+        self
+    }
+
+    /// Sessions, groups and processes.
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    /// The processes, parents before their children; ended ones included, with state `Z`.
+    pub fn entries(&self) -> Vec<Entry> {
+        let processes = self.picture.processes();
+        let entries = processes.iter().filter_map(|process| process.data());
+        entries.cloned().collect()
+    }
 }
 
 /// All descendants of `root` (not itself), parents before their children; ended ones included, with state `Z`.
 pub fn descendants(root: i32) -> io::Result<Vec<Entry>> {
-    let mut children: HashMap<i32, Vec<Entry>> = HashMap::new();
-    for pid in pids()? {
-        match entry(pid) {
-            Ok(entry) => children.entry(entry.parent).or_default().push(entry),
-            // Gone since the directory was read, or hidden from us.
-            Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let mut found = children.remove(&root).unwrap_or_default();
-    let mut next = 0;
-    while next < found.len() {
-        let below = children.remove(&found[next].pid).unwrap_or_default();
-        found.extend(below);
-        next += 1;
-    }
-    Ok(found)
-}
-
-/// Sends a signal once to each descendant that has not ended, parents first.
-pub fn signal(root: i32, signo: i32) -> io::Result<Signalled> {
-    sweep(&descendants(root)?, signo)
-}
-
-/// Continues every descendant but those `spared`, children first: a shell that wakes before its foreground job
-/// would take the job for stopped and the terminal away from it.
-pub fn resume(root: i32, spared: &[i32]) -> io::Result<Signalled> {
-    let mut tree = descendants(root)?;
-    tree.retain(|entry| !spared.contains(&entry.pid));
-    tree.reverse();
-    sweep(&tree, libc::SIGCONT)
-}
-
-/// How many sweeps [`stop`] makes. Each stops all that runs, so only what was forked meanwhile is left for the
-/// next; the worst tree tried needed 12.
-const ROUNDS: usize = 100;
-
-/// Stops every descendant but those `spared` (a frozen cgroup's, say), and those they fork meanwhile, until a scan
-/// finds none running.
-///
-/// Parents first, and each is waited for, lest a shell sees its foreground job stop. `denied` holds those that
-/// cannot be stopped. One in an uninterruptible sleep counts as stopped, for it stops before it runs its own
-/// code again.
-///
-/// # Errors
-/// `TimedOut` if after a hundred sweeps something still runs.
-pub fn stop(root: i32, spared: &[i32]) -> io::Result<Signalled> {
-    let mut total = Signalled::default();
-    let mut signalled: HashSet<(i32, u64)> = HashSet::new();
-    for _ in 0..ROUNDS {
-        let running: Vec<Entry> = descendants(root)?
-            .into_iter()
-            .filter(|entry| !entry.is_stopped() && !total.denied.contains(&entry.pid))
-            .filter(|entry| !spared.contains(&entry.pid))
-            // A parent in vfork sleeps like this until its child, stopped by us, goes on to exec.
-            .filter(|entry| {
-                entry.state != 'D' || !signalled.contains(&(entry.pid, entry.start_time))
-            })
-            .collect();
-        if running.is_empty() {
-            return Ok(total);
-        }
-        for entry in running {
-            match signal_entry(&entry, libc::SIGSTOP) {
-                Ok(true) => {
-                    total.sent += 1;
-                    signalled.insert((entry.pid, entry.start_time));
-                    await_stop(&entry);
-                }
-                Ok(false) => {}
-                Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                    total.denied.push(entry.pid);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::TimedOut,
-        "processes are created faster than they can be stopped",
-    ))
-}
-
-/// Signals exactly this process, if it has not ended: false if it has.
-pub fn signal_entry(entry: &Entry, signo: i32) -> io::Result<bool> {
-    let Some(pidfd) = open_pid(entry.pid)? else {
-        return Ok(false);
-    };
-    // After the open, so that the descriptor is known to mean the process that was seen.
-    match stat::of(entry.pid) {
-        Ok(now) if now.starttime == entry.start_time && !has_ended(now.state, now.num_threads) => {}
-        Ok(_) => return Ok(false),
-        Err(error) if is_absent(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    match crate::signal::send(&pidfd, signo) {
-        Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a process ignores a signal; false if that cannot be read.
-pub fn ignores(pid: i32, signo: i32) -> bool {
-    if !(1..=crate::signal::LAST).contains(&signo) {
-        return false;
-    }
-    let Ok(status) = std::fs::read(format!("/proc/{pid}/status")) else {
-        return false;
-    };
-    let ignored = status
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"SigIgn:\t"))
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & (1 << (signo - 1)) != 0)
+    Ok(Tree::below(root)?.entries())
 }
 
 /// Processes of our own user that were started with this environment entry (`NAME=value`), the caller included
@@ -198,45 +182,12 @@ pub fn has_environment(pid: i32, entry: &[u8]) -> bool {
         .is_ok_and(|environment| environment.split(|&byte| byte == 0).any(|one| one == entry))
 }
 
-/// Signals each in the order given.
-fn sweep(tree: &[Entry], signo: i32) -> io::Result<Signalled> {
-    let mut done = Signalled::default();
-    for entry in tree.iter().filter(|entry| !entry.has_ended()) {
-        match signal_entry(entry, signo) {
-            Ok(true) => done.sent += 1,
-            Ok(false) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => done.denied.push(entry.pid),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
-/// Gives a process the moment it needs to act on SIGSTOP: as long as a busy machine may take to let it run,
-/// but not as long as it may sleep in the kernel.
-fn await_stop(entry: &Entry) {
-    let mut pause = Duration::from_micros(10);
-    let mut waited = Duration::ZERO;
-    loop {
-        let limit = match stat::of(entry.pid) {
-            Ok(now) if now.starttime != entry.start_time => return,
-            Ok(now) if has_ended(now.state, now.num_threads) => return,
-            Ok(now) if matches!(now.state, 'T' | 't') => return,
-            Ok(now) if now.state == 'D' => Duration::from_millis(2),
-            Ok(_) => Duration::from_millis(100),
-            Err(_) => return,
-        };
-        if waited >= limit {
-            return;
-        }
-        std::thread::sleep(pause);
-        waited += pause;
-        pause = (pause * 2).min(Duration::from_millis(5));
-    }
-}
-
 fn entry(pid: i32) -> io::Result<Entry> {
     let stat = stat::of(pid)?;
+    let terminal = (stat.tty_nr != 0).then(|| {
+        let (major, minor) = stat.tty_nr();
+        Terminal { major, minor }
+    });
     Ok(Entry {
         pid: stat.pid,
         parent: stat.ppid,
@@ -247,22 +198,49 @@ fn entry(pid: i32) -> io::Result<Entry> {
         name: stat.comm,
         threads: stat.num_threads,
         foreground: stat.tpgid,
+        terminal,
     })
+}
+
+/// The threads of a process, the first one included.
+fn tasks(pid: u32) -> io::Result<Vec<(u32, Task)>> {
+    let mut found = Vec::new();
+    for tid in numbers(&format!("/proc/{pid}/task"))? {
+        // Gone since the directory was read.
+        if let Ok(stat) = stat::at(&format!("/proc/{pid}/task/{tid}/stat")) {
+            let task = Task {
+                name: stat.comm,
+                state: stat.state,
+            };
+            found.push((number(tid), task));
+        }
+    }
+    Ok(found)
+}
+
+/// The number of a process, which is never negative; 0 is that of one outside our pid namespace.
+fn number(pid: i32) -> u32 {
+    u32::try_from(pid).unwrap_or(0)
 }
 
 /// The numbers in /proc; processes may come and go while it is read.
 pub(crate) fn pids() -> io::Result<Vec<i32>> {
-    let mut pids = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        if let Some(pid) = entry?
+    numbers("/proc")
+}
+
+/// The names in a directory that are numbers.
+fn numbers(directory: &str) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        if let Some(number) = entry?
             .file_name()
             .to_str()
             .and_then(|name| name.parse().ok())
         {
-            pids.push(pid);
+            numbers.push(number);
         }
     }
-    Ok(pids)
+    Ok(numbers)
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use session_protocol::ByteString;
-use session_sys::tree::Entry;
+use session_protocol::{ByteString, Status};
+use session_sys::tree::{Entry, Tree};
 
 use super::ls::words;
 use crate::context::Context;
@@ -39,15 +39,9 @@ struct Process {
 
 impl Ps {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        let session = context.session(&self.name)?;
-        let status = session.status()?;
-        let live = session.read_live()?;
-        let Some(live) = live.filter(|_| session.holder_lives().unwrap_or(false)) else {
-            return Err(lifecycle::not_running(&status));
-        };
-        let entries = session_sys::tree::descendants(live.holder)
-            .map_err(|why| Failure::io("read", "/proc", why))?;
-        let processes: Vec<Process> = entries
+        let (tree, status) = look(context, &self.name)?;
+        let processes: Vec<Process> = tree
+            .entries()
             .into_iter()
             .map(|entry| Process::of(entry, status.pid))
             .collect();
@@ -63,23 +57,14 @@ impl Ps {
 
 impl Process {
     fn of(entry: Entry, main: Option<i32>) -> Self {
+        let command = command(&entry);
         let Entry {
             pid,
             parent,
             group,
             state,
-            name,
             ..
         } = entry;
-        // One that has just ended has no arguments any more, only its name.
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let command = match arguments.strip_suffix(b"\0") {
-            Some(arguments) => {
-                let words = arguments.split(|byte| *byte == 0);
-                words.map(|word| ByteString(word.to_vec())).collect()
-            }
-            None => vec![format!("[{name}]").as_str().into()],
-        };
         Self {
             pid,
             parent,
@@ -89,6 +74,30 @@ impl Process {
             command,
         }
     }
+}
+
+/// The arguments of a process; in brackets the name of one that has just ended and has none any more.
+pub(super) fn command(entry: &Entry) -> Vec<ByteString> {
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", entry.pid)).unwrap_or_default();
+    match arguments.strip_suffix(b"\0") {
+        Some(arguments) => {
+            let words = arguments.split(|byte| *byte == 0);
+            words.map(|word| ByteString(word.to_vec())).collect()
+        }
+        None => vec![format!("[{}]", entry.name).as_str().into()],
+    }
+}
+
+/// The tree below a session's holder, and its status.
+pub(super) fn look(context: &Context, name: &str) -> Result<(Tree, Status), Failure> {
+    let session = context.session(name)?;
+    let status = session.status()?;
+    let live = session.read_live()?;
+    let Some(live) = live.filter(|_| session.holder_lives().unwrap_or(false)) else {
+        return Err(lifecycle::not_running(&status));
+    };
+    let tree = Tree::below(live.holder).map_err(|why| Failure::io("read", "/proc", why))?;
+    Ok((tree, status))
 }
 
 fn table(processes: &[Process]) -> Table {

@@ -9,6 +9,7 @@ mod concurrency;
 mod create;
 mod doctor;
 mod exec;
+mod hierarchy;
 mod output;
 mod protocol;
 mod seed;

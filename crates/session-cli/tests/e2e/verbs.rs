@@ -18,6 +18,7 @@ fn exit_codes_of_those_that_are_not_there() {
         &["wait", "x"],
         &["exec", "x", "true"],
         &["ps", "x"],
+        &["tree", "x"],
         &["rename", "x", "y"],
         &["kill", "x"],
         &["detach", "x"],

@@ -45,6 +45,50 @@ fn finds_descendants_parents_first() {
 }
 
 #[test]
+fn sees_groups_threads_and_terminals() {
+    let (master, slave) = crate::pty::open(24, 80).unwrap();
+    let mut shell = program(
+        "/bin/sh",
+        &["-c", "set -m; sleep 100 & echo $! ready; exec sleep 200"],
+    );
+    shell.stdio = ChildStdio::Terminal(slave);
+    let shell = Child::start(shell);
+    let said = read_until(master.as_fd(), "ready");
+    let job: u32 = said.split(' ').next().unwrap().parse().unwrap();
+    let leader = shell.pid.unsigned_abs();
+    eventually("the job has its group", || {
+        let tree = Tree::below(own()).unwrap().with_threads();
+        let sessions = tree.picture().sessions();
+        let Some(session) = sessions.iter().find(|session| session.sid() == leader) else {
+            return false;
+        };
+        let terminal = session.terminal().unwrap().downcast::<Terminal>().unwrap();
+        assert!(terminal.to_string().starts_with("pts/"), "{terminal}");
+        let groups = session.process_groups();
+        let members = |pgid: u32| {
+            let group = groups.iter().find(|group| group.pgid() == pgid);
+            group.map_or(Vec::new(), |group| group.processes())
+        };
+        let jobs = members(job);
+        let threads = jobs.iter().flat_map(|process| process.threads());
+        let tids: Vec<u32> = threads.map(|thread| thread.tid()).collect();
+        members(leader).len() == 1 && jobs.len() == 1 && tids == [job]
+    });
+    shell.signal(libc::SIGKILL);
+    if let Ok(job) = entry(job.try_into().unwrap()) {
+        signal_entry(&job, libc::SIGKILL).unwrap();
+    }
+}
+
+#[test]
+fn terminals_have_the_names_of_ps() {
+    let name = |major, minor| Terminal { major, minor }.to_string();
+    assert_eq!([name(136, 3), name(137, 1)], ["pts/3", "pts/257"]);
+    assert_eq!([name(4, 1), name(4, 64)], ["tty1", "ttyS0"]);
+    assert_eq!(name(229, 0), "229:0");
+}
+
+#[test]
 fn ended_children_are_listed_and_not_signalled() {
     alone(
         "tree::tests::ended_children_are_listed_and_not_signalled",
