@@ -13,7 +13,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  check                 the one gate: format, lints, layers, man pages, dependencies, documentation, tests
+  check                 the one gate: format, lints, layers, man pages, dependencies, documentation, tests of every kind
   freestanding          fail if session-hierarchy needs std
   layers                fail on a crate that depends on one of its own or a higher layer
   man                   write the man pages to docs/man
