@@ -16,16 +16,15 @@ use core::panic::PanicInfo;
 use libc_alloc as _;
 use session_hierarchy::{Process, init_proc};
 
-// A static glibc refers to what unwinds its frames, and that to glibc.
-#[cfg_attr(
-    all(target_env = "gnu", target_feature = "crt-static"),
-    link(name = "c"),
-    link(name = "gcc_eh")
-)]
 #[link(name = "c")]
 unsafe extern "C" {
     safe fn abort() -> !;
 }
+
+// What unwinds the frames of a static glibc.
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+#[link(name = "gcc_eh")]
+unsafe extern "C" {}
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
