@@ -2,7 +2,8 @@
 //!
 //! No timed test: it prints a table with the project's bars and exits with 0 whatever the numbers are. The two take
 //! turns in many short rounds, so that whatever else the machine does hits both. Ratios are those of neighbouring
-//! measurements; absolute times are those of the machine and its load. `cargo test --benches` runs one tiny round.
+//! measurements; absolute times are those of the machine and its load. Two threads are held to their bar only where
+//! no other program took a processor from them. `cargo test --benches` runs one tiny round.
 
 mod library;
 mod table;
@@ -80,8 +81,10 @@ struct Bench {
     /// Of each number of threads.
     threads: [Row; THREADS.len()],
     /// What several threads need, divided by what one needs.
-    slowdowns: [Row; THREADS.len() - 1],
-    /// Those of two threads, by where the processors were.
+    four: Row,
+    two: Row,
+    /// Those of two that were not disturbed, and those of them in which the processors stayed where they were.
+    undisturbed: Row,
     near: Row,
     far: Row,
     lines: Row,
@@ -111,12 +114,11 @@ impl Bench {
                 live: Some(LIVE[0]),
                 ..Row::new(format!("{FORK}, threads: {threads}"), None)
             }),
-            slowdowns: [
-                times("two threads / one", bar("≤ 1", 1.0), Unit::Times),
-                times("four threads / one", None, Unit::Times),
-            ],
-            near: times("two / one, processors near", None, Unit::TimesOfSome),
-            far: times("two / one, processors far", None, Unit::TimesOfSome),
+            four: times("four threads / one", None, Unit::Times),
+            two: times("two threads / one", None, Unit::Times),
+            undisturbed: times("… undisturbed", bar("≤ 1", 1.0), Unit::TimesOfSome),
+            near: times("… and processors near", None, Unit::TimesOfSome),
+            far: times("… and processors far", None, Unit::TimesOfSome),
             lines: Row::new("cache line between processors", None),
         }
     }
@@ -163,29 +165,33 @@ impl Bench {
     fn measure_threads(&mut self, library: usize, few_first: bool) {
         let operations = (self.slice.as_nanos() / 200).max(100) as u32;
         let before = threads::line_transfer();
-        let mut samples = [0.0; THREADS.len()];
+        let mut runs = [(0.0, false); THREADS.len()];
         let mut order = [0, 1, 2];
         if !few_first {
             order.reverse();
         }
         for index in order {
-            samples[index] = self.worlds[library].threads(THREADS[index], operations);
+            runs[index] = self.worlds[library].threads(THREADS[index], operations);
         }
         let after = threads::line_transfer();
 
-        for (row, sample) in self.threads.iter_mut().zip(samples) {
+        for (row, (sample, _)) in self.threads.iter_mut().zip(runs) {
             row.samples[library].push(sample);
         }
-        for (row, sample) in self.slowdowns.iter_mut().zip(&samples[1..]) {
-            row.samples[library].push(sample / samples[0]);
-        }
         self.lines.samples[library].push(f64::midpoint(before, after));
+        let [(one, was_disturbed), (two, is_disturbed), (four, _)] = runs;
+        self.four.samples[library].push(four / one);
+        self.two.samples[library].push(two / one);
+        if was_disturbed || is_disturbed {
+            return;
+        }
+        self.undisturbed.samples[library].push(two / one);
         let place = match (before <= NEAR, after <= NEAR) {
             (true, true) => &mut self.near,
             (false, false) => &mut self.far,
             _ => return, // it has changed meanwhile
         };
-        place.samples[library].push(samples[1] / samples[0]);
+        place.samples[library].push(two / one);
     }
 
     fn rows(self) -> Vec<Row> {
@@ -193,7 +199,7 @@ impl Bench {
         let mut rows = self.operations;
         rows.insert(LIVE.len(), flatness);
         rows.extend(self.threads);
-        rows.extend(self.slowdowns);
+        rows.extend([self.four, self.two, self.undisturbed]);
         rows.extend([self.near, self.far, self.lines]);
         rows
     }

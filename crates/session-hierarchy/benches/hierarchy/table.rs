@@ -56,7 +56,7 @@ impl Row {
     fn summary(&self, samples: &[f64]) -> String {
         let [Some(low), Some(median), Some(high)] = [1, 2, 3].map(|part| quartile(samples, part))
         else {
-            return "–".to_owned();
+            return "none".to_owned();
         };
         let text = match samples.len() {
             1 => number(median),

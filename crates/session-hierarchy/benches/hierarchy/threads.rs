@@ -1,15 +1,31 @@
 //! Threads that begin together on processors of their own, and how far those are from each other.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::table::quartile;
 
-/// From the moment when every thread is there to the end of the last one's work, which is told the thread's index.
-pub(crate) fn together(threads: u32, work: impl Fn(u32) + Sync) -> Duration {
+/// What threads did together.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// From the moment when all of them were there to the end of the last one's work.
+    pub(crate) whole: Duration,
+    /// How long the one that had to wait for a processor most waited, with work to do.
+    waited: Duration,
+}
+
+impl Run {
+    /// Whether other programs had a good part of a processor. Then two threads do not have two.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.waited > self.whole / 50
+    }
+}
+
+/// Runs the work, which is told the thread's index, in so many threads at once.
+pub(crate) fn together(threads: u32, work: impl Fn(u32) + Sync) -> Run {
     let ready = AtomicU32::new(0);
     let run = |thread| {
         settle(thread);
@@ -17,9 +33,9 @@ pub(crate) fn together(threads: u32, work: impl Fn(u32) + Sync) -> Duration {
         while ready.load(Ordering::SeqCst) < threads {
             thread::yield_now();
         }
-        let begin = Instant::now();
+        let (begin, waited) = (Instant::now(), waited());
         work(thread);
-        (begin, Instant::now())
+        (begin, Instant::now(), self::waited().saturating_sub(waited))
     };
     thread::scope(|scope| {
         let run = &run;
@@ -27,9 +43,22 @@ pub(crate) fn together(threads: u32, work: impl Fn(u32) + Sync) -> Duration {
             .map(|thread| scope.spawn(move || run(thread)))
             .collect();
         let times = running.into_iter().filter_map(|thread| thread.join().ok());
-        let whole = times.reduce(|(begin, end), other| (begin.min(other.0), end.max(other.1)));
-        whole.map_or(Duration::ZERO, |(begin, end)| end - begin)
+        let whole = times.reduce(|(begin, end, waited), other| {
+            (begin.min(other.0), end.max(other.1), waited.max(other.2))
+        });
+        whole.map_or_else(Run::default, |(begin, end, waited)| Run {
+            whole: end - begin,
+            waited,
+        })
     })
+}
+
+/// How long this thread has waited for a processor so far, and nothing where the kernel does not say
+/// (`schedstat` in proc(5)).
+fn waited() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+    Duration::from_nanos(waited.unwrap_or_default())
 }
 
 /// Stays on the processor of this index, of those that the program may use: two threads that the kernel leaves on one
@@ -54,7 +83,7 @@ pub(crate) fn line_transfer() -> f64 {
     const TRANSFERS: u32 = 400;
     let samples = [(); 9].map(|()| {
         let turn = AtomicU32::new(0);
-        let spent = together(2, |thread| {
+        let run = together(2, |thread| {
             for mine in (thread..TRANSFERS).step_by(2) {
                 let mut tries = 0_u32;
                 while turn.load(Ordering::Acquire) != mine {
@@ -66,7 +95,7 @@ pub(crate) fn line_transfer() -> f64 {
                 turn.store(mine + 1, Ordering::Release);
             }
         });
-        spent.as_nanos() as f64 / f64::from(TRANSFERS)
+        run.whole.as_nanos() as f64 / f64::from(TRANSFERS)
     });
     quartile(&samples, 2).unwrap_or_default()
 }

@@ -35,8 +35,8 @@ pub(crate) trait Measured {
     /// Nanoseconds that an operation takes in one of the crowds.
     fn operation(&self, operation: Operation, crowd: usize, slice: Duration) -> f64;
     /// Nanoseconds per fork, exit and free when threads do so many of them between them, on the parent of the first
-    /// crowd.
-    fn threads(&self, threads: u32, operations: u32) -> f64;
+    /// crowd; and whether they were disturbed.
+    fn threads(&self, threads: u32, operations: u32) -> (f64, bool);
 }
 
 /// All processes of one library.
@@ -168,15 +168,16 @@ impl<L: Library> Measured for World<L> {
         }
     }
 
-    fn threads(&self, threads: u32, operations: u32) -> f64 {
+    fn threads(&self, threads: u32, operations: u32) -> (f64, bool) {
         let share = operations / threads;
-        let spent = threads::together(threads, |thread| {
+        let run = threads::together(threads, |thread| {
             let mut numbers = Numbers::block(1 + thread);
             for _ in 0..share {
                 self.end(&L::fork(&self.crowds[0].parent, numbers.next()));
             }
         });
-        nanoseconds(spent, (share * threads) as usize)
+        let spent = nanoseconds(run.whole, (share * threads) as usize);
+        (spent, run.is_disturbed())
     }
 }
 
