@@ -29,13 +29,15 @@ pub(crate) fn together(threads: u32, work: impl Fn(u32) + Sync) -> Run {
     let ready = AtomicU32::new(0);
     let run = |thread| {
         settle(thread);
+        let waited_before = waited();
         ready.fetch_add(1, Ordering::SeqCst);
         while ready.load(Ordering::SeqCst) < threads {
             thread::yield_now();
         }
-        let (begin, waited) = (Instant::now(), waited());
+        let begin = Instant::now();
         work(thread);
-        (begin, Instant::now(), self::waited().saturating_sub(waited))
+        let end = Instant::now();
+        (begin, end, waited().saturating_sub(waited_before))
     };
     thread::scope(|scope| {
         let run = &run;
