@@ -12,6 +12,15 @@ pub(crate) fn cargo(root: &Path) -> Command {
     cargo
 }
 
+/// Where cargo builds: what the environment or the configuration says, or else `target`.
+pub(crate) fn target_directory(root: &Path) -> Result<String, String> {
+    let metadata = metadata(root, &["--no-deps"])?;
+    let directory = metadata["target_directory"].as_str();
+    Ok(directory
+        .ok_or("cargo metadata names no target directory")?
+        .to_owned())
+}
+
 /// What `cargo metadata` says, with further `options`.
 pub(crate) fn metadata(root: &Path, options: &[&str]) -> Result<Value, String> {
     let output = cargo(root)
@@ -25,10 +34,11 @@ pub(crate) fn metadata(root: &Path, options: &[&str]) -> Result<Value, String> {
     serde_json::from_slice(&output.stdout).map_err(|why| why.to_string())
 }
 
-/// Builds `session` for release; where it is.
-pub(crate) fn release(root: &Path) -> Result<PathBuf, String> {
+/// Builds an executable for release, the one that `options` name; where it is.
+pub(crate) fn release(root: &Path, options: &[&str]) -> Result<PathBuf, String> {
     let output = cargo(root)
-        .args(["build", "--release", "--package", "session-cli"])
+        .args(["build", "--release"])
+        .args(options)
         .arg("--message-format=json-render-diagnostics")
         .stderr(std::process::Stdio::inherit())
         .output()

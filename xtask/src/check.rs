@@ -1,16 +1,17 @@
 //! `cargo xtask check`: the one gate. What CI runs, a person runs, and it stops at the first thing that is wrong.
 
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cargo::cargo;
-use crate::{layers, man};
+use crate::cargo::{cargo, target_directory};
+use crate::{freestanding, layers, man};
 
 /// A part of the gate: its heading, and what it does to the workspace at this path.
 type Step = (&'static str, fn(&Path) -> Result<(), String>);
 
 const STEPS: &[Step] = &[
-    ("format", |root| run(root, &["fmt", "--all", "--check"])),
+    ("format", format),
     ("lints", |root| {
         run(
             root,
@@ -29,6 +30,9 @@ const STEPS: &[Step] = &[
     ("dependencies", dependencies),
     ("documentation", documentation),
     ("tests", |root| run(root, &["test", "--workspace"])),
+    ("other locks", other_locks),
+    ("model", model),
+    ("without std", freestanding::check),
 ];
 
 /// Runs every step, in order, until one fails.
@@ -44,6 +48,46 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
 /// `cargo ARGUMENTS`, its output shown.
 fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     finish(cargo(root).args(arguments))
+}
+
+fn format(root: &Path) -> Result<(), String> {
+    run(root, &["fmt", "--all", "--check"])?;
+    run(
+        root,
+        &["fmt", "--manifest-path", freestanding::PROGRAM, "--check"],
+    )
+}
+
+/// The tests of session-hierarchy with the locks that its default features do not choose.
+fn other_locks(root: &Path) -> Result<(), String> {
+    for features in [&["--no-default-features"][..], &["--features", "kspin"]] {
+        run(
+            root,
+            &[&["test", "--package", "session-hierarchy"], features].concat(),
+        )?;
+    }
+    Ok(())
+}
+
+/// The model of session-hierarchy, in which loom tries every interleaving. It has a target directory of its own, for
+/// other flags build everything anew.
+fn model(root: &Path) -> Result<(), String> {
+    let mut cargo = cargo(root);
+    // Cargo takes flags from one place alone: what stands there (a linker, static linking) stays, and ours is added.
+    match env::var("RUSTFLAGS") {
+        Ok(flags) => cargo.env("RUSTFLAGS", format!("{flags} --cfg loom")),
+        Err(_) => cargo.args([
+            "--config",
+            r#"target."cfg(all())".rustflags = ["--cfg", "loom"]"#,
+        ]),
+    };
+    let target = Path::new(&target_directory(root)?).join("loom");
+    finish(
+        cargo
+            .args(["test", "--package", "session-hierarchy"])
+            .args(["--release", "--test", "model", "--target-dir"])
+            .arg(target),
+    )
 }
 
 fn documentation(root: &Path) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod check;
+mod freestanding;
 mod layers;
 mod man;
 mod picture;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  check                 the one gate: format, lints, layers, man pages, dependencies, documentation, tests
+  check                 the one gate: format, lints, layers, man pages, dependencies, documentation, tests of every kind
+  freestanding          fail if session-hierarchy needs std
   layers                fail on a crate that depends on one of its own or a higher layer
   man                   write the man pages to docs/man
   man --check           fail if they are not up to date
@@ -23,10 +25,12 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["check"] => check::check(&root()),
+        ["freestanding"] => freestanding::check(&root()),
         ["layers"] => layers::check(&root()),
         ["man"] => man::write(&root().join("docs/man")),
         ["man", "--check"] => man::check(&root().join("docs/man")),
-        ["picture"] => cargo::release(&root()).and_then(|file| picture::draw(&root(), &file)),
+        ["picture"] => cargo::release(&root(), &["--package", "session-cli"])
+            .and_then(|file| picture::draw(&root(), &file)),
         ["picture", executable] => picture::draw(&root(), executable.as_ref()),
         _ => {
             eprintln!("{USAGE}");
