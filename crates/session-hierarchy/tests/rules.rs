@@ -266,6 +266,7 @@ mod orphans {
         process.exit();
         assert!(process.children().is_empty());
         assert!(dropped.upgrade().is_none());
+        assert!(held.parent().is_none());
         assert_eq!(held.group().pgid(), 1, "it is where it was");
         reap(&process);
         reap(&held);
