@@ -250,7 +250,7 @@ mod regrouping {
 
     #[test]
     fn a_group_is_left_entered_and_created_at_once() {
-        with_interruptions(3, || {
+        model(|| {
             let root = root();
             let founder = root.fork(2).build();
             let old = founder.create_group().unwrap();
@@ -416,7 +416,7 @@ mod orphans {
 
     #[test]
     fn three_one_above_the_other_exit_at_once() {
-        with_interruptions(3, || {
+        with_interruptions(4, || {
             let root = root();
             let above = root.fork(2).build();
             let middle = above.fork(3).build();
@@ -437,7 +437,7 @@ mod orphans {
 
     #[test]
     fn a_child_is_forked_while_its_parent_and_the_one_above_exit() {
-        with_interruptions(3, || {
+        model(|| {
             let root = root();
             let above = root.fork(2).build();
             let parent = above.fork(3).build();
@@ -458,7 +458,7 @@ mod orphans {
     /// Those above it come to an end while the exiting one looks for who is left above.
     #[test]
     fn an_orphan_finds_the_root_although_all_between_are_freed() {
-        with_interruptions(2, || {
+        with_interruptions(4, || {
             let root = root();
             let above = root.fork(2).build();
             let parent = above.fork(3).build();
@@ -661,7 +661,7 @@ mod callers {
 
     #[test]
     fn no_lock_is_held_where_a_subreaper_goes_during_an_exit() {
-        with_interruptions(2, || {
+        with_interruptions(4, || {
             let (whom, data) = curious();
             let root = root();
             let supervisor = root.fork(2).data(data).build();
@@ -693,7 +693,7 @@ mod callers {
 
     #[test]
     fn no_lock_is_held_where_a_session_goes_with_an_exit() {
-        with_interruptions(2, || {
+        model(|| {
             let (whom, terminal) = curious();
             let root = root();
             let supervisor = root.fork(2).build();
