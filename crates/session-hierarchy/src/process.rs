@@ -25,7 +25,7 @@ pub struct Process {
     /// Changed under the lock of the links alone.
     is_zombie: AtomicBool,
     is_root: bool,
-    pid: Pid,
+    key: Key,
     data: Data,
     pub(crate) threads: Lock<ThreadGroup>,
 }
@@ -52,7 +52,7 @@ enum Membership {
 impl Process {
     /// Its number.
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.key.number
     }
 
     /// What [`ProcessBuilder::data`](crate::ProcessBuilder::data) gave it, if that is a `T`.
@@ -66,7 +66,7 @@ impl Process {
     }
 
     pub(crate) fn key(&self) -> Key {
-        Key::new(self.pid, self)
+        self.key
     }
 }
 
@@ -203,7 +203,7 @@ impl Process {
     pub fn create_session(self: &Arc<Self>) -> Option<(Arc<Session>, Arc<ProcessGroup>)> {
         let group = self.regroup(|current| {
             let session = current.session_ref();
-            let leads = current.pgid() == self.pid || session.sid() == self.pid;
+            let leads = current.pgid() == self.pid() || session.sid() == self.pid();
             if leads || !session.dismiss_founder(self, current) {
                 return None;
             }
@@ -227,7 +227,7 @@ impl Process {
     /// ```
     pub fn create_group(self: &Arc<Self>) -> Option<Arc<ProcessGroup>> {
         self.regroup(|current| {
-            let leads = current.pgid() == self.pid;
+            let leads = current.pgid() == self.pid();
             (!leads).then(|| current.session_ref().transfer_to_own(self, current))
         })
     }
@@ -402,9 +402,9 @@ impl Process {
 /// Birth; the rest of it is in `builder`.
 impl Process {
     /// One that is nowhere yet.
-    pub(crate) fn new(pid: Pid, data: Data, is_root: bool) -> Self {
-        Self {
-            pid,
+    pub(crate) fn new(pid: Pid, data: Data, is_root: bool) -> Arc<Self> {
+        Arc::new_cyclic(|place| Self {
+            key: Key::of(pid, place),
             is_root,
             data,
             is_zombie: AtomicBool::new(false),
@@ -415,7 +415,7 @@ impl Process {
                 is_subreaper: false,
             }),
             threads: Lock::new(ThreadGroup::default()),
-        }
+        })
     }
 
     /// Says where one belongs that has no parent.
@@ -476,7 +476,7 @@ impl Drop for Process {
 impl fmt::Debug for Process {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("Process");
-        shown.field("pid", &self.pid);
+        shown.field("pid", &self.pid());
         if self.is_group_exited() {
             shown.field("group_exited", &true);
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::thread;
 
-use session_hierarchy::{Pid, Process, ProcessGroup, Session};
+use session_hierarchy::{Pid, Process, ProcessGroup, Session, Thread};
 
 fn root() -> Arc<Process> {
     Process::new_root(1).build()
@@ -467,6 +467,40 @@ mod hierarchies {
         root.fork(1).build();
         assert_eq!(pids(&root.descendants()), [1, 9, 2, 3, 8]);
         assert_eq!(pids(&job.descendants()), [8]);
+    }
+
+    /// The root lets go of what nobody else holds, which then is somewhere else while it leaves its group.
+    #[test]
+    fn what_goes_with_the_root_leaves_its_group() {
+        let root = root();
+        let held = root.fork(2).build();
+        root.fork(3).build().fork(4).build();
+        let group = root.group();
+        drop(root);
+        assert_eq!(pids(&group.processes()), [2]);
+        assert_eq!(pgids(&group.session()), [1]);
+
+        reap(&held);
+        assert!(group.processes().is_empty());
+        assert!(pgids(&group.session()).is_empty(), "nobody is in it");
+    }
+
+    #[test]
+    fn a_process_without_its_arc_leaves_its_group() {
+        let root = root();
+        let group = root.group();
+        let root: Process = Arc::into_inner(root).unwrap();
+        assert_eq!(pgids(&group.session()), [1]);
+        drop(root);
+        assert!(pgids(&group.session()).is_empty());
+    }
+
+    #[test]
+    fn a_thread_without_its_arc_exits_like_others() {
+        let process = root();
+        let thread: Thread = Arc::into_inner(process.new_thread(5).build()).unwrap();
+        assert!(thread.exit(3));
+        assert_eq!(process.exit_code(), 3);
     }
 
     /// A stack of 64 KiB holds some hundred frames of what drops a process.
