@@ -348,6 +348,33 @@ mod orphans {
         });
     }
 
+    /// Its twin creates that group anew as soon as nobody is in it.
+    #[test]
+    fn the_child_of_a_zombie_is_in_no_group_that_was_replaced() {
+        with_interruptions(3, || {
+            let root = root();
+            let zombie = root.fork(2).build();
+            let old = zombie.create_group().unwrap();
+            zombie.exit();
+            let twin = root.fork(2).build();
+            let creating = twin.clone();
+            let freed = zombie.clone();
+            let (created, (), child) = all(
+                move || creating.create_group().unwrap(),
+                move || freed.free(),
+                || zombie.fork(3).build(),
+            );
+
+            assert_eq!(pids(&root.children()), [2, 3]);
+            let listed = root.group().session().process_groups();
+            assert!(Arc::ptr_eq(&listed[1], &created));
+            let group = child.group();
+            assert!(listed.iter().any(|listed| Arc::ptr_eq(listed, &group)));
+            assert!(pids(&group.processes()).contains(&3));
+            assert!(Arc::ptr_eq(&created, &old) || old.processes().is_empty());
+        });
+    }
+
     #[test]
     fn an_orphan_is_always_seen_with_one() {
         model(|| {
@@ -711,6 +738,23 @@ mod callers {
             };
             both(ends, || zombie.fork(4).build());
             assert_eq!(pids(&root.children()), [2, 4]);
+        });
+    }
+
+    #[test]
+    fn no_lock_is_held_where_a_session_goes_with_a_move() {
+        model(|| {
+            let (whom, terminal) = curious();
+            let root = root();
+            let leader = root.fork(2).build();
+            let (session, group) = leader.create_session().unwrap();
+            assert!(session.set_terminal_with(|| Arc::new(terminal)));
+            drop((session, group));
+            let last = leader.fork(3).build();
+            whom.set(Arc::downgrade(&last)).unwrap();
+            leader.exit();
+            both(move || leader.free(), || last.create_session().unwrap());
+            assert_eq!(last.group().session().sid(), 3);
         });
     }
 }
