@@ -85,7 +85,7 @@ impl ProcessBuilder {
 
 /// A process above all others, with a session and a group of its own.
 fn root(pid: Pid, data: Data) -> Arc<Process> {
-    let process = Arc::new(Process::new(pid, data, true));
+    let process = Process::new(pid, data, true);
     process.settle_alone();
     process
 }
@@ -98,7 +98,7 @@ pub(crate) fn born(
     forker: &Arc<Process>,
     placed: Option<&Arc<ProcessGroup>>,
 ) -> Arc<Process> {
-    let child = Arc::new(Process::new(pid, data, false));
+    let child = Process::new(pid, data, false);
     if forker.take_in(&child, placed.cloned()) {
         return child;
     }

@@ -1,6 +1,6 @@
-//! What orders the members of a list: their number, and for two of one number their address.
+//! What orders the members of a list: their number, and for two of one number the place that they were made at.
 
-use alloc::sync::Arc;
+use alloc::sync::Weak;
 
 use crate::Pid;
 
@@ -8,19 +8,17 @@ use crate::Pid;
 /// with its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    number: Pid,
+    pub(crate) number: Pid,
     address: usize,
 }
 
 impl Key {
-    pub(crate) fn new<T>(number: Pid, object: &T) -> Self {
+    /// Of an object that is being made. It keeps its key, for it may leave its place (`Arc::into_inner`), which the
+    /// lists still refer to then and which is given to no other object before they are left.
+    pub(crate) fn of<T>(number: Pid, place: &Weak<T>) -> Self {
         Self {
             number,
-            address: core::ptr::from_ref(object).addr(),
+            address: place.as_ptr().addr(),
         }
-    }
-
-    pub(crate) fn of<T>(number: Pid, object: &Arc<T>) -> Self {
-        Self::new(number, &**object)
     }
 }

@@ -7,19 +7,19 @@ pub(crate) use loom::sync::atomic::AtomicBool;
 
 #[cfg(loom)]
 mod chosen {
+    use std::sync::PoisonError;
+
     use loom::sync;
 
     pub(super) type Mutex<T> = sync::Mutex<T>;
     pub(super) type Guard<'a, T> = sync::MutexGuard<'a, T>;
 
     pub(super) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
-        mutex.lock().unwrap_or_else(sync::PoisonError::into_inner)
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
-        mutex
-            .get_mut()
-            .unwrap_or_else(sync::PoisonError::into_inner)
+        mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

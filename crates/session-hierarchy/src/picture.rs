@@ -55,13 +55,15 @@ impl Picture {
         root: Pid,
         seen: impl IntoIterator<Item = Sighting<T>>,
     ) -> Self {
+        let mut known = BTreeSet::from([root]);
         let mut waiting: BTreeMap<Pid, Vec<Sighting<T>>> = BTreeMap::new();
         for sighting in seen {
-            waiting.entry(sighting.parent).or_default().push(sighting);
+            if known.insert(sighting.pid) {
+                waiting.entry(sighting.parent).or_default().push(sighting);
+            }
         }
         let root = Process::new_root(root).build();
         let mut places = Places::with(&root);
-        let mut known = BTreeSet::from([root.pid()]);
         let mut ended = Vec::new();
         let mut parents = VecDeque::from([root.clone()]);
         while let Some(parent) = parents.pop_front() {
@@ -74,9 +76,6 @@ impl Picture {
                     data,
                     ..
                 } = sighting;
-                if !known.insert(pid) {
-                    continue;
-                }
                 let group = places.group(sid, pgid);
                 let process = born(pid, Box::new(data), &parent, Some(&group));
                 if has_ended {

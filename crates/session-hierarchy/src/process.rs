@@ -25,7 +25,7 @@ pub struct Process {
     /// Changed under the lock of the links alone.
     is_zombie: AtomicBool,
     is_root: bool,
-    pid: Pid,
+    key: Key,
     data: Data,
     pub(crate) threads: Lock<ThreadGroup>,
 }
@@ -52,7 +52,7 @@ enum Membership {
 impl Process {
     /// Its number.
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.key.number
     }
 
     /// What [`ProcessBuilder::data`](crate::ProcessBuilder::data) gave it, if that is a `T`.
@@ -66,7 +66,7 @@ impl Process {
     }
 
     pub(crate) fn key(&self) -> Key {
-        Key::new(self.pid, self)
+        self.key
     }
 }
 
@@ -120,14 +120,23 @@ impl Process {
     /// Who gets its children when it exits: the nearest living child subreaper above it, else the root above it.
     /// `None` when there is nobody above it any more and no init either.
     pub(crate) fn reaper(&self) -> Option<Arc<Self>> {
-        let mut above = self.parent();
-        while let Some(process) = above {
-            if process.is_root || (process.is_child_subreaper() && !process.is_zombie()) {
-                return Some(process);
+        'search: loop {
+            let mut may_have_moved = !self.is_freed();
+            let mut above = self.parent();
+            while let Some(process) = above {
+                if process.is_root || (process.is_child_subreaper() && !process.is_zombie()) {
+                    return Some(process);
+                }
+                above = process.parent();
+                // A zombie that is freed while we look may have lost sight of those above it. Whoever came here from
+                // below has another parent by now, unless freed too.
+                if above.is_none() && process.is_zombie() && may_have_moved {
+                    continue 'search;
+                }
+                may_have_moved |= !process.is_freed();
             }
-            above = process.parent();
+            return crate::init::registered();
         }
-        crate::init::registered()
     }
 
     /// Makes a new process its child and a member of `group`, or else of its own group, in one step. `false` if this
@@ -138,12 +147,12 @@ impl Process {
         group: Option<Arc<ProcessGroup>>,
     ) -> bool {
         let mut links = self.links.lock();
+        if self.is_zombie() {
+            return false; // `group`, maybe held by nobody else, is dropped after the lock is
+        }
         let Some(group) = group.or_else(|| links.group().cloned()) else {
             return false;
         };
-        if self.is_zombie() {
-            return false;
-        }
         let mut own = child.links.lock();
         let is_taken = group.join(child);
         let old = own.settle(Arc::downgrade(self), group);
@@ -194,7 +203,7 @@ impl Process {
     pub fn create_session(self: &Arc<Self>) -> Option<(Arc<Session>, Arc<ProcessGroup>)> {
         let group = self.regroup(|current| {
             let session = current.session_ref();
-            let leads = current.pgid() == self.pid || session.sid() == self.pid;
+            let leads = current.pgid() == self.pid() || session.sid() == self.pid();
             if leads || !session.dismiss_founder(self, current) {
                 return None;
             }
@@ -218,7 +227,7 @@ impl Process {
     /// ```
     pub fn create_group(self: &Arc<Self>) -> Option<Arc<ProcessGroup>> {
         self.regroup(|current| {
-            let leads = current.pgid() == self.pid;
+            let leads = current.pgid() == self.pid();
             (!leads).then(|| current.session_ref().transfer_to_own(self, current))
         })
     }
@@ -299,6 +308,10 @@ impl Process {
         self.is_zombie.load(Ordering::Acquire)
     }
 
+    fn is_freed(&self) -> bool {
+        self.links.lock().group().is_none()
+    }
+
     /// Ends it: it becomes a zombie, and its children become those of its nearest living child subreaper, else of
     /// init. It stays in its group and among its parent's children until it is freed. Again is nothing.
     ///
@@ -306,32 +319,53 @@ impl Process {
     /// If it is init or a root: `init process cannot exit`. No lock is held then, and nothing has changed.
     pub fn exit(self: &Arc<Self>) {
         assert!(!self.is_root, "init process cannot exit");
-        let mut links = self.links.lock();
-        while !links.children.is_empty() {
-            // The reaper is the older one, so its lock comes first.
-            drop(links);
+        while !self.exit_childless() {
             let Some(reaper) = self.reaper() else {
                 return self.exit_alone();
             };
-            let mut heir = reaper.links.lock();
-            links = self.links.lock();
-            if reaper.is_zombie() {
-                continue; // it exited while we looked: there is another one above it
-            }
-            // Both locked, so that each child is at every moment among the children of one.
-            for (key, child) in core::mem::take(&mut links.children) {
-                child.links.lock().parent = Arc::downgrade(&reaper);
-                heir.children.insert(key, child);
+            if self.exit_below(&reaper) {
+                return;
             }
         }
-        self.is_zombie.store(true, Ordering::Release);
     }
 
-    /// Ends it when there is nobody above: its children go, but for those that somebody holds.
+    /// Ends it if it has no children.
+    fn exit_childless(&self) -> bool {
+        let links = self.links.lock();
+        let is_childless = links.children.is_empty();
+        if is_childless {
+            self.is_zombie.store(true, Ordering::Release);
+        }
+        is_childless
+    }
+
+    /// Ends it and gives its children to `reaper`. `false` if that one has exited meanwhile: there is another one
+    /// above it.
+    fn exit_below(&self, reaper: &Arc<Self>) -> bool {
+        // The reaper is the older one, so its lock comes first.
+        let mut heir = reaper.links.lock();
+        let mut links = self.links.lock();
+        if reaper.is_zombie() {
+            return false;
+        }
+        // Both locked, so that each child is at every moment among the children of one.
+        for (key, child) in core::mem::take(&mut links.children) {
+            child.links.lock().parent = Arc::downgrade(reaper);
+            heir.children.insert(key, child);
+        }
+        self.is_zombie.store(true, Ordering::Release);
+        true
+    }
+
+    /// Ends it when there is nobody above: its children go, but for those that somebody holds, which have no parent
+    /// then.
     fn exit_alone(&self) {
         let mut links = self.links.lock();
         self.is_zombie.store(true, Ordering::Release);
         let children = core::mem::take(&mut links.children);
+        for child in children.values() {
+            child.links.lock().parent = Weak::new();
+        }
         drop(links);
         drop(children);
     }
@@ -368,9 +402,9 @@ impl Process {
 /// Birth; the rest of it is in `builder`.
 impl Process {
     /// One that is nowhere yet.
-    pub(crate) fn new(pid: Pid, data: Data, is_root: bool) -> Self {
-        Self {
-            pid,
+    pub(crate) fn new(pid: Pid, data: Data, is_root: bool) -> Arc<Self> {
+        Arc::new_cyclic(|place| Self {
+            key: Key::of(pid, place),
             is_root,
             data,
             is_zombie: AtomicBool::new(false),
@@ -381,7 +415,7 @@ impl Process {
                 is_subreaper: false,
             }),
             threads: Lock::new(ThreadGroup::default()),
-        }
+        })
     }
 
     /// Says where one belongs that has no parent.
@@ -442,7 +476,7 @@ impl Drop for Process {
 impl fmt::Debug for Process {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("Process");
-        shown.field("pid", &self.pid);
+        shown.field("pid", &self.pid());
         if self.is_group_exited() {
             shown.field("group_exited", &true);
         }

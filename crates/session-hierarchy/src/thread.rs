@@ -14,7 +14,7 @@ use crate::{Pid, Process};
 ///
 /// It is one of the process's threads until it exits or nobody holds it any more.
 pub struct Thread {
-    tid: Pid,
+    key: Key,
     process: Arc<Process>,
     data: Box<dyn Any + Send + Sync>,
 }
@@ -43,7 +43,7 @@ impl ThreadGroup {
 impl Thread {
     /// Its number.
     pub fn tid(&self) -> Pid {
-        self.tid
+        self.key.number
     }
 
     /// The process it belongs to.
@@ -75,21 +75,17 @@ impl Thread {
     /// ```
     pub fn exit(&self, exit_code: i32) -> bool {
         let mut group = self.process.threads.lock();
-        let left = group.threads.remove(&self.key());
+        let left = group.threads.remove(&self.key);
         if left.is_some() && !group.has_exited {
             group.exit_code = exit_code;
         }
         left.is_some() && group.threads.is_empty()
     }
-
-    fn key(&self) -> Key {
-        Key::new(self.tid, self)
-    }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.process.threads.lock().threads.remove(&self.key());
+        self.process.threads.lock().threads.remove(&self.key);
     }
 }
 
@@ -98,7 +94,7 @@ impl fmt::Debug for Thread {
         write!(
             formatter,
             "Thread({}, process={})",
-            self.tid,
+            self.tid(),
             self.process.pid()
         )
     }
@@ -123,11 +119,13 @@ impl ThreadBuilder {
     /// Makes the thread, one of its process's from here on.
     pub fn build(self) -> Arc<Thread> {
         let Self { tid, process, data } = self;
-        let thread = Arc::new(Thread { tid, process, data });
+        let thread = Arc::new_cyclic(|place| Thread {
+            key: Key::of(tid, place),
+            process,
+            data,
+        });
         let mut group = thread.process.threads.lock();
-        group
-            .threads
-            .insert(Key::of(tid, &thread), Arc::downgrade(&thread));
+        group.threads.insert(thread.key, Arc::downgrade(&thread));
         drop(group);
         thread
     }
