@@ -72,7 +72,7 @@ impl Process {
 
 /// Parent and children
 impl Process {
-    /// Its parent: `None` for init, and when nobody keeps the parent any more.
+    /// Its parent: `None` for init, when nobody keeps the parent any more, and for an orphan with nobody left above.
     ///
     /// One that was freed keeps telling the parent that it had.
     pub fn parent(&self) -> Option<Arc<Self>> {

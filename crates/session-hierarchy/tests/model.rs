@@ -4,6 +4,7 @@
 //! own. What loom knows are the locks and the zombie flag; the counts of an `Arc` are the standard library's.
 
 #![cfg(loom)]
+#![allow(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
 use std::sync::{Arc, OnceLock, Weak};
 
