@@ -48,7 +48,7 @@ mod chosen {
     }
 
     /// Pauses of the processor before the lock is tried again: at first, and at most.
-    const PATIENCE: (u32, u32) = (200, 3200);
+    const PATIENCE: (u32, u32) = (800, 3200);
 
     /// Tries again after pauses that double. Whoever tries all the time takes the cache line with the lock away from
     /// the thread that holds it, and with it the time that both need (`docs/adr/0013-the-lock-of-the-hierarchy.md`).
