@@ -1,5 +1,5 @@
 //! All that descends from a process, as a scan of /proc finds it, put together as the hierarchy that the kernel
-//! has: sessions, process groups, processes, threads (`session-hierarchy`). What goes over it is in [`cascade`].
+//! has: sessions, process groups, processes, threads (`session-hierarchy`). What goes over it is in `cascade`.
 //!
 //! A scan is not a snapshot: a process forked behind its back is found by the next one. So whoever needs all
 //! of a tree repeats.
