@@ -8,6 +8,7 @@ use crate::process::Data;
 use crate::{Pid, Process, ProcessGroup, init};
 
 /// Makes a [`Process`].
+#[must_use = "nothing is made before `build`"]
 pub struct ProcessBuilder {
     pid: Pid,
     origin: Origin,
@@ -28,7 +29,8 @@ impl Process {
         ProcessBuilder::new(pid, Origin::Init)
     }
 
-    /// Begins the root of another hierarchy: like init, but there can be many, and `init_proc` knows none of them.
+    /// Begins the root of another hierarchy: like init, but there can be many, and `init_proc` is none of them. (Init
+    /// takes the orphans of one whose root nobody holds any more.)
     ///
     /// Whoever holds it holds the hierarchy.
     pub fn new_root(pid: Pid) -> ProcessBuilder {

@@ -51,8 +51,12 @@
 //! | features | lock | for |
 //! | --- | --- | --- |
 //! | `std` (default) | `Mutex` of the crate `spin`; who waits pauses ever longer, then sleeps | programs |
-//! | `kspin` | `SpinNoIrq` of the crate `kspin` | kernels: keeps interrupts and preemption off while held |
+//! | `kspin` | `SpinNoIrq` of the crate `kspin` | kernels: keeps interrupts off while held |
 //! | neither | as with `std`, but who waits never sleeps | what has neither an operating system nor interrupts that come here |
+//!
+//! A kernel depends on it with `default-features = false, features = ["kspin"]`; one that preempts itself also turns on
+//! `kernel_guard/preempt` and says there how. Under constant contention a patient waiter is late by some 20 µs, seldom
+//! by milliseconds (`docs/adr/0013-the-lock-of-the-hierarchy.md`).
 //!
 //! `kspin` without its own feature `smp` leaves the lock out and only keeps interrupts off, which is enough on one
 //! processor and nothing at all where there are threads. So `kspin` here always turns `smp` on: the lock is a real
@@ -60,7 +64,7 @@
 //! `kspin` cannot keep interrupts off and is a plain spin lock. No combination of features leaves a lock out.
 //!
 //! Each object has a lock. They are taken in this order and never the other way: processes, the older one first (so
-//! an ancestor before its descendants, which never changes); then a session; then groups. Two groups at a time are
+//! an ancestor before its descendants, which never changes; init before all); then a session; then groups. Two groups at a time are
 //! locked only while their session is. No lock is held while code of a caller runs, but for that of
 //! [`Session::set_terminal_with`].
 

@@ -19,7 +19,8 @@ pub(crate) type Data = Box<dyn Any + Send + Sync>;
 /// A process, made by [`fork`](Self::fork), [`new_child`](Self::new_child), [`new_init`](Self::new_init) or
 /// [`new_root`](Self::new_root).
 ///
-/// It runs until [`exit`](Self::exit), is a zombie until [`free`](Self::free), and nobody's afterwards.
+/// It runs until [`exit`](Self::exit), is a zombie until [`free`](Self::free), and nobody's afterwards. Lists know it
+/// by the `Arc` it was built in: one moved into another `Arc` is in none of them.
 pub struct Process {
     links: Lock<Links>,
     /// Changed under the lock of the links alone.
@@ -85,6 +86,8 @@ impl Process {
     }
 
     /// All that descends from it, parents before their children.
+    ///
+    /// No snapshot: an orphan handed over meanwhile may be missing or be there twice. Who needs all repeats.
     pub fn descendants(&self) -> Vec<Arc<Self>> {
         let mut found = self.children();
         let mut next = 0;
@@ -313,7 +316,8 @@ impl Process {
     }
 
     /// Ends it: it becomes a zombie, and its children become those of its nearest living child subreaper, else of
-    /// init. It stays in its group and among its parent's children until it is freed. Again is nothing.
+    /// init. It stays in its group and among its parent's children until it is freed. Again is nothing. Takes as
+    /// long as it has children, under the locks of both parents, and as the way up to the reaper.
     ///
     /// # Panics
     /// If it is init or a root: `init process cannot exit`. No lock is held then, and nothing has changed.

@@ -20,6 +20,7 @@ pub struct Thread {
 }
 
 /// Makes a [`Thread`].
+#[must_use = "nothing is made before `build`"]
 pub struct ThreadBuilder {
     tid: Pid,
     process: Arc<Process>,

@@ -72,12 +72,7 @@ impl Holder {
                 .clone()
                 .unwrap_or_else(|| self.refuse(Refusal::NotRunning)))
         } else {
-            let living = self.living();
-            let left: Vec<String> = living
-                .iter()
-                .map(|entry| format!("{} ({})", entry.pid, entry.name))
-                .collect();
-            let why = format!("not ended, although killed: {}", left.join(", "));
+            let why = format!("not ended, although killed: {}", self.living_named());
             Err(Error::new(Code::NotEmpty, why))
         };
         let (answered, waiting) = std::mem::take(&mut self.waiters)

@@ -504,12 +504,8 @@ impl Holder {
             self.happened(Event::Timer);
             return;
         }
-        let left: Vec<String> = self
-            .living()
-            .iter()
-            .map(|entry| format!("{} ({})", entry.pid, entry.name))
-            .collect();
-        self.note(format!("not ended, although killed: {}", left.join(", ")));
+        let left = self.living_named();
+        self.note(format!("not ended, although killed: {left}"));
         self.happened(Event::Stuck);
     }
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use session_protocol::{Code, Error, Signal};
+use session_protocol::{ByteString, Code, Error, Signal};
 use session_sys::cgroup::Group;
 use session_sys::tree;
 
@@ -19,8 +19,18 @@ impl Holder {
     pub(crate) fn living(&self) -> Vec<tree::Entry> {
         let me = rustix::process::getpid().as_raw_nonzero().get();
         let mut entries = tree::descendants(me).unwrap_or_default();
-        entries.retain(|entry| entry.state != 'Z');
+        entries.retain(|entry| !entry.has_ended());
         entries
+    }
+
+    /// Those that live, for a sentence: numbers and names.
+    pub(crate) fn living_named(&self) -> String {
+        let living = self.living();
+        let named = living.iter().map(|entry| {
+            let name = ByteString(entry.name.clone());
+            format!("{} ({})", entry.pid, name.escaped())
+        });
+        named.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn sweep(&mut self, signal: Signal) -> Result<usize, Error> {

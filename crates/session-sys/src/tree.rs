@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use session_hierarchy::{Picture, Sighting, Thread};
 
-use crate::stat::{self, has_ended};
+use crate::stat::{self, has_ended, numbers};
 
 pub use cascade::{Signalled, ignores, resume, signal, signal_entry, stop};
 
@@ -28,12 +28,12 @@ pub struct Entry {
     pub group: i32,
     /// Its session.
     pub session: i32,
-    /// The state letter of proc(5): `R`, `S`, `D`, `T`, `t`, `Z` and so on.
+    /// The state letter of proc(5): `R`, `S`, `D`, `T`, `t`, `Z` and so on; of a living thread if there is one.
     pub state: char,
     /// When it started, in ticks since boot; with `pid` it says which process this is.
     pub start_time: u64,
-    /// The first 15 bytes of its name, made UTF-8.
-    pub name: String,
+    /// The first 15 bytes of its name, which need not be UTF-8.
+    pub name: Vec<u8>,
     /// How many threads it has.
     pub threads: i64,
     /// The foreground process group of its terminal; -1 if it has none.
@@ -67,8 +67,8 @@ impl fmt::Display for Terminal {
 /// One thread of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// The first 15 bytes of its name, made UTF-8.
-    pub name: String,
+    /// The first 15 bytes of its name, which need not be UTF-8.
+    pub name: Vec<u8>,
     /// The state letter of proc(5).
     pub state: char,
 }
@@ -77,6 +77,21 @@ impl Entry {
     /// Whether it has ended and only waits to be reaped.
     pub fn has_ended(&self) -> bool {
         has_ended(self.state, self.threads)
+    }
+
+    /// Its arguments, each with a NUL behind it, as any of its threads tells them; empty once it has ended.
+    pub fn arguments(&self) -> Vec<u8> {
+        let path = format!("/proc/{}/cmdline", self.pid);
+        let arguments = std::fs::read(path).unwrap_or_default();
+        if !arguments.is_empty() || self.threads <= 1 {
+            return arguments;
+        }
+        // Its first thread has ended, so that it is asked for nothing.
+        let task = format!("/proc/{}/task", self.pid);
+        let threads = numbers(&task).unwrap_or_default().into_iter();
+        let mut told = threads.map(|tid| std::fs::read(format!("{task}/{tid}/cmdline")));
+        let told = told.find_map(|told| told.ok().filter(|told| !told.is_empty()));
+        told.unwrap_or_default()
     }
 
     fn sighting(self) -> Sighting<Self> {
@@ -133,7 +148,8 @@ impl Tree {
     pub fn with_threads(mut self) -> Self {
         for process in self.picture.processes() {
             // None of one that has gone, or is hidden from us.
-            for (tid, task) in tasks(process.pid()).unwrap_or_default() {
+            let pid = process.data().map(|entry: &Entry| entry.pid);
+            for (tid, task) in pid.map(tasks).and_then(Result::ok).unwrap_or_default() {
                 self.threads
                     .push(process.new_thread(tid).data(task).build());
             }
@@ -183,7 +199,7 @@ pub fn has_environment(pid: i32, entry: &[u8]) -> bool {
 }
 
 fn entry(pid: i32) -> io::Result<Entry> {
-    let stat = stat::of(pid)?;
+    let (stat, name) = stat::named(pid)?;
     let terminal = (stat.tty_nr != 0).then(|| {
         let (major, minor) = stat.tty_nr();
         Terminal { major, minor }
@@ -195,7 +211,7 @@ fn entry(pid: i32) -> io::Result<Entry> {
         session: stat.session,
         state: stat.state,
         start_time: stat.starttime,
-        name: stat.comm,
+        name,
         threads: stat.num_threads,
         foreground: stat.tpgid,
         terminal,
@@ -203,13 +219,13 @@ fn entry(pid: i32) -> io::Result<Entry> {
 }
 
 /// The threads of a process, the first one included.
-fn tasks(pid: u32) -> io::Result<Vec<(u32, Task)>> {
+fn tasks(pid: i32) -> io::Result<Vec<(u32, Task)>> {
     let mut found = Vec::new();
     for tid in numbers(&format!("/proc/{pid}/task"))? {
         // Gone since the directory was read.
-        if let Ok(stat) = stat::at(&format!("/proc/{pid}/task/{tid}/stat")) {
+        if let Ok((stat, name)) = stat::of_thread(pid, tid) {
             let task = Task {
-                name: stat.comm,
+                name,
                 state: stat.state,
             };
             found.push((number(tid), task));
@@ -226,21 +242,6 @@ fn number(pid: i32) -> u32 {
 /// The numbers in /proc; processes may come and go while it is read.
 pub(crate) fn pids() -> io::Result<Vec<i32>> {
     numbers("/proc")
-}
-
-/// The names in a directory that are numbers.
-fn numbers(directory: &str) -> io::Result<Vec<i32>> {
-    let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        if let Some(number) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        {
-            numbers.push(number);
-        }
-    }
-    Ok(numbers)
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -76,16 +76,15 @@ impl Process {
     }
 }
 
-/// The arguments of a process; in brackets the name of one that has just ended and has none any more.
+/// The arguments of a process; in brackets its name if it has none, because it has just ended or never had any.
 pub(super) fn command(entry: &Entry) -> Vec<ByteString> {
-    let arguments = std::fs::read(format!("/proc/{}/cmdline", entry.pid)).unwrap_or_default();
-    match arguments.strip_suffix(b"\0") {
-        Some(arguments) => {
-            let words = arguments.split(|byte| *byte == 0);
-            words.map(|word| ByteString(word.to_vec())).collect()
-        }
-        None => vec![format!("[{}]", entry.name).as_str().into()],
+    let arguments = entry.arguments();
+    let arguments = arguments.strip_suffix(b"\0").unwrap_or(&arguments);
+    if arguments.iter().all(|byte| *byte == 0) {
+        return vec![ByteString([b"[", &entry.name[..], b"]"].concat())];
     }
+    let words = arguments.split(|byte| *byte == 0);
+    words.map(|word| ByteString(word.to_vec())).collect()
 }
 
 /// The tree below a session's holder, and its status.

@@ -21,7 +21,10 @@ use crate::table::{push_cut, terminal_width};
 /// with its controlling terminal, the group that has the terminal's foreground as such. The main process is marked
 /// with *, a process that has ended and waits for its parent as <defunct>. The letter behind each number is its state
 /// as in ps(1): R running, S sleeping, D waiting for a device, T stopped, Z ended. Threads are drawn where a process
-/// has more than one.
+/// has more than one. Processes frozen by `suspend` keep their letter where cgroups are.
+///
+/// As JSON: an array of sessions {sid, terminal, groups}, a group {pgid, foreground, processes}, a process {pid,
+/// parent, state, main, zombie, name, command, threads}, a thread {tid, state, name}.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -53,7 +56,7 @@ struct Process {
     state: char,
     main: bool,
     zombie: bool,
-    name: String,
+    name: ByteString,
     command: Vec<ByteString>,
     threads: Vec<Thread>,
 }
@@ -62,7 +65,7 @@ struct Process {
 struct Thread {
     tid: Pid,
     state: char,
-    name: String,
+    name: ByteString,
 }
 
 impl Tree {
@@ -73,6 +76,8 @@ impl Tree {
         let sessions = sessions(tree.picture(), main);
         if context.json {
             context.print_json(&sessions)?;
+        } else if sessions.is_empty() {
+            context.write(format!("{}\n", status.sentence()).as_bytes())?;
         } else {
             let text = drawing(&sessions, terminal_width());
             context.write(text.as_bytes())?;
@@ -81,13 +86,14 @@ impl Tree {
     }
 }
 
+/// The sessions, that of the main process first.
 fn sessions(picture: &Picture, main: Option<Pid>) -> Vec<Session> {
     let sessions = picture.sessions().into_iter().map(|session| {
         let terminal = session.terminal();
         let terminal = terminal.and_then(|terminal| terminal.downcast::<Terminal>().ok());
         let groups = session.process_groups().into_iter();
         let groups = groups.map(|group| Group::of(&group, main));
-        // The holder, whom nobody saw as one of its processes, is in a group too.
+        // A group that holds only the holder, which is not part of the picture, is left out.
         let groups = groups.filter(|group| !group.processes.is_empty());
         Session {
             sid: session.sid(),
@@ -95,7 +101,14 @@ fn sessions(picture: &Picture, main: Option<Pid>) -> Vec<Session> {
             groups: groups.collect(),
         }
     });
-    sessions.collect()
+    let mut sessions: Vec<Session> = sessions
+        .filter(|session| !session.groups.is_empty())
+        .collect();
+    sessions.sort_by_key(|session| {
+        let mut processes = session.groups.iter().flat_map(|group| &group.processes);
+        !processes.any(|process| process.main)
+    });
+    sessions
 }
 
 impl Group {
@@ -124,19 +137,21 @@ impl Process {
             Some(Thread {
                 tid: thread.tid(),
                 state,
-                name,
+                name: ByteString(name),
             })
         });
-        Some(Self {
+        let process = Self {
             pid: process.pid(),
             parent: process.parent().map(|parent| parent.pid()),
             state: entry.state,
             main: Some(process.pid()) == main,
             zombie: process.is_zombie(),
-            name: entry.name.clone(),
+            name: ByteString(entry.name.clone()),
             command: command(entry),
             threads: threads.collect(),
-        })
+        };
+        // One without a thread has gone since it was seen.
+        (process.zombie || !process.threads.is_empty()).then_some(process)
     }
 }
 
@@ -151,11 +166,15 @@ fn drawing(sessions: &[Session], width: Option<usize>) -> String {
     let mut text = String::new();
     for session in sessions {
         let branch = session.branch();
-        push_cut(&mut text, &branch.line, width);
-        text.push('\n');
+        push_line(&mut text, &branch.line, width);
         draw(&mut text, &branch.below, "", width);
     }
     text
+}
+
+fn push_line(text: &mut String, line: &str, width: Option<usize>) {
+    push_cut(text, line.trim_end(), width);
+    text.push('\n');
 }
 
 fn draw(text: &mut String, branches: &[Branch], before: &str, width: Option<usize>) {
@@ -166,8 +185,7 @@ fn draw(text: &mut String, branches: &[Branch], before: &str, width: Option<usiz
         } else {
             ("├─ ", "│  ")
         };
-        push_cut(text, &format!("{before}{here}{}", branch.line), width);
-        text.push('\n');
+        push_line(text, &format!("{before}{here}{}", branch.line), width);
         draw(text, &branch.below, &format!("{before}{below}"), width);
     }
 }
@@ -216,10 +234,68 @@ impl Process {
 
 impl Thread {
     fn branch(&self) -> Branch {
-        let name = ByteString::from(self.name.as_str()).escaped();
         Branch {
-            line: format!("thread {} {} {name}", self.tid, self.state),
+            line: format!("thread {} {} {}", self.tid, self.state, self.name.escaped()),
             below: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_hang_from_sessions_and_threads_from_processes() {
+        let thread = |tid, name: &[u8]| Thread {
+            tid,
+            state: 'S',
+            name: ByteString(name.to_vec()),
+        };
+        let process = |pid, command: &str, threads| Process {
+            pid,
+            parent: Some(1),
+            state: 'S',
+            main: pid == 7,
+            zombie: pid == 9,
+            name: "x".into(),
+            command: vec![command.into(), "".into()],
+            threads,
+        };
+        let group = |pgid, processes| Group {
+            pgid,
+            foreground: pgid == 7,
+            processes,
+        };
+        let sessions = [Session {
+            sid: 7,
+            terminal: Some("pts/3".into()),
+            groups: vec![
+                group(7, vec![process(7, "a\nb", vec![thread(7, b"a")])]),
+                group(
+                    8,
+                    vec![
+                        process(8, "c", vec![thread(8, b"c"), thread(10, b"\xff\x1b")]),
+                        process(9, "[d]", vec![]),
+                    ],
+                ),
+            ],
+        }];
+        let expected = "\
+session 7 pts/3
+├─ group 7 foreground
+│  └─ 7* S a\\nb
+└─ group 8
+   ├─ 8 S c
+   │  ├─ thread 8 S c
+   │  └─ thread 10 S \\xff\\u{1b}
+   └─ 9 S [d]  <defunct>
+";
+        assert_eq!(drawing(&sessions, None), expected);
+        let narrow = drawing(&sessions, Some(12));
+        assert!(
+            narrow.starts_with("session 7 p…\n├─ group 7 …\n"),
+            "{narrow}"
+        );
     }
 }

@@ -107,7 +107,9 @@ fn the_last_two_leave_a_group_at_once() {
         let root = root();
         let leader = root.fork(2).build();
         let group = leader.create_group().unwrap();
-        let follower = leader.fork(3).build();
+        // Of another parent than the leader: their locks have nothing in common but the group's.
+        let follower = root.fork(3).build();
+        assert!(follower.move_to_group(&group));
         follower.exit();
 
         let home = root.group();

@@ -30,7 +30,7 @@ fn finds_descendants_parents_first() {
     let root = Child::start(program);
     let sleep: i32 = read_until(output.as_fd(), "\n").trim().parse().unwrap();
     eventually("sleep has its name", || {
-        descendants(root.pid).unwrap().last().unwrap().name == "sleep"
+        descendants(root.pid).unwrap().last().unwrap().name == b"sleep"
     });
     let tree = descendants(root.pid).unwrap();
     assert_eq!(tree.len(), 2, "{tree:?}");
@@ -179,7 +179,7 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             rustix::io::write(&master, b"cat\n").unwrap();
             eventually("cat is in the foreground", || {
                 let group = crate::stat::of(shell.pid).unwrap().tpgid;
-                group != shell.pid && group > 0 && entry(group).is_ok_and(|job| job.name == "cat")
+                group != shell.pid && group > 0 && entry(group).is_ok_and(|job| job.name == b"cat")
             });
             let job = crate::stat::of(shell.pid).unwrap().tpgid;
             for _ in 0..30 {
@@ -193,6 +193,40 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             assert_eq!(crate::stat::of(shell.pid).unwrap().tpgid, job);
             kill_all();
             std::mem::forget(shell); // reaped above
+        },
+    );
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_is_stopped_too() {
+    alone(
+        "tree::tests::a_process_whose_first_thread_has_ended_is_stopped_too",
+        || {
+            const HEADLESS: &str = "exec python3 -c '
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).pthread_exit(None)'";
+            become_subreaper().unwrap();
+            let (script, _output) = script(HEADLESS);
+            let child = Child::start(script);
+            let line = || std::fs::read_to_string(format!("/proc/{}/stat", child.pid)).unwrap();
+            let seen = || descendants(own()).unwrap().remove(0);
+            // The first thread has ended, and the other one has fallen asleep.
+            eventually("the kernel calls it a zombie", || {
+                line().contains(") Z ") && seen().state == 'S' && seen().threads == 2
+            });
+            let living = seen();
+            assert!(!living.has_ended());
+            let arguments = living.arguments();
+            assert!(
+                arguments.ends_with(b"pthread_exit(None)\0"),
+                "{arguments:?}"
+            );
+            assert_eq!(stop(own(), &[]).unwrap().sent, 1);
+            assert_eq!(seen().state, 'T');
+            assert_eq!(resume(own(), &[]).unwrap().sent, 1);
+            kill_all();
+            std::mem::forget(child); // reaped above
         },
     );
 }
