@@ -65,7 +65,6 @@ impl ProcessBuilder {
     }
 
     /// Gives the process something of the caller's to carry; the last call counts.
-    #[must_use]
     pub fn data<T: Any + Send + Sync>(mut self, data: T) -> Self {
         self.data = Box::new(data);
         self

@@ -111,7 +111,6 @@ impl ThreadBuilder {
     }
 
     /// Gives the thread something of the caller's to carry; the last call counts.
-    #[must_use]
     pub fn data<T: Any + Send + Sync>(mut self, data: T) -> Self {
         self.data = Box::new(data);
         self
