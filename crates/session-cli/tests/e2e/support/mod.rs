@@ -56,9 +56,15 @@ impl Sandbox {
             return None;
         }
         let mut sandbox = Self::new();
-        // The build directory may be closed to others: the executable comes along.
+        // The build directory may be closed to others: the executable comes along. Another process writes it: what
+        // other tests start meanwhile would inherit it open for writing, and until then nobody may execute it (ETXTBSY).
         sandbox.executable = sandbox.path("session");
-        std::fs::copy(env!("CARGO_BIN_EXE_session"), &sandbox.executable).unwrap();
+        let mut copy = Command::new("cp");
+        copy.args([
+            env!("CARGO_BIN_EXE_session").as_ref(),
+            sandbox.executable.as_os_str(),
+        ]);
+        assert!(copy.status().unwrap().success());
         std::fs::set_permissions(&sandbox.executable, PermissionsExt::from_mode(0o755)).unwrap();
         std::os::unix::fs::chown(sandbox.directory.path(), Some(OTHER_USER), Some(OTHER_USER))
             .unwrap();
