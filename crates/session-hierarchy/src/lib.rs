@@ -64,9 +64,9 @@
 //! `kspin` cannot keep interrupts off and is a plain spin lock. No combination of features leaves a lock out.
 //!
 //! Each object has a lock. They are taken in this order and never the other way: processes, the older one first (so
-//! an ancestor before its descendants, which never changes; init before all); then a session; then groups. Two groups at a time are
-//! locked only while their session is. No lock is held while code of a caller runs, but for that of
-//! [`Session::set_terminal_with`].
+//! an ancestor before its descendants, which never changes; init before all); then a session; then groups. Two
+//! groups at a time are locked only while their session is. No lock is held while code of a caller runs, but for
+//! that of [`Session::set_terminal_with`].
 
 #![no_std]
 #![deny(missing_docs)]

@@ -346,7 +346,7 @@ impl Process {
     /// Ends it and gives its children to `reaper`. `false` if that one has exited meanwhile: there is another one
     /// above it.
     fn exit_below(&self, reaper: &Arc<Self>) -> bool {
-        // The reaper is the older one, so its lock comes first.
+        // The reaper is the older one, or init: its lock comes first.
         let mut heir = reaper.links.lock();
         let mut links = self.links.lock();
         if reaper.is_zombie() {

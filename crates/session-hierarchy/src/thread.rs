@@ -8,6 +8,7 @@ use core::any::Any;
 use core::fmt;
 
 use crate::key::Key;
+use crate::process::Data;
 use crate::{Pid, Process};
 
 /// A thread of a process, made by [`Process::new_thread`].
@@ -16,7 +17,7 @@ use crate::{Pid, Process};
 pub struct Thread {
     key: Key,
     process: Arc<Process>,
-    data: Box<dyn Any + Send + Sync>,
+    data: Data,
 }
 
 /// Makes a [`Thread`].
@@ -24,7 +25,7 @@ pub struct Thread {
 pub struct ThreadBuilder {
     tid: Pid,
     process: Arc<Process>,
-    data: Box<dyn Any + Send + Sync>,
+    data: Data,
 }
 
 /// The threads of a process, and how it ended.

@@ -10,9 +10,9 @@ const HOUSEHOLD: &str = r#"
 set -m
 sleep 1000 | cat &
 setsid sleep 2000 &
-python3 -c 'import threading, time
-threading.Thread(target=time.sleep, args=(3000,), daemon=True).start()
-time.sleep(3000)' &
+python3 -c 'import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+threading.Event().wait()' &
 sh -c '/bin/true & exec sleep 4000' &
 wait
 "#;
@@ -31,6 +31,14 @@ fn processes(tree: &Value) -> Vec<(&Value, &Value, &Value)> {
 
 #[test]
 fn each_process_is_in_its_place() {
+    if std::process::Command::new("python3")
+        .arg("-V")
+        .output()
+        .is_err()
+    {
+        eprintln!("SKIPPED: no python3, which runs a program with threads");
+        return;
+    }
     let session = Sandbox::new();
     session.ok(["create", "-n", "h", "--", "sh", "-c", HOUSEHOLD]);
     let main = session.pid("h");
@@ -48,7 +56,7 @@ fn each_process_is_in_its_place() {
             find("sleep 1000"),
             find("cat"),
             find("sleep 2000"),
-            find("time.sleep(3000)"),
+            find("threading.Event().wait()"),
             find("sleep 4000"),
             find("[true]"),
         ];
