@@ -7,7 +7,7 @@ pub const LEAVE_ALTERNATE: &[u8] = b"\x1b[?1047l\x1b[?47l";
 /// Everything that programs commonly switch on, off: an open string (ST), synchronised output, mouse and
 /// focus reports, bracketed paste, application keys, keyboard protocols, a hidden cursor and its shape,
 /// colours, character sets, insert mode, missing auto-wrap. None of it moves the cursor.
-const MODES: &[u8] = b"\x1b\\\x1b[?2026l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\
+pub(crate) const MODES: &[u8] = b"\x1b\\\x1b[?2026l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\
 \x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[?1l\x1b>\
 \x1b[<16u\x1b[>4;0m\x1b[4l\x1b[?7h\x1b[0m\x1b(B\x1b)B\x0f\x1b[0 q\x1b[?25h";
 

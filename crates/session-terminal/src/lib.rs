@@ -5,9 +5,15 @@
 //! answers the terminal would then type. [`Replay`] reads them instead and says what they lead to.
 
 mod charset;
+mod draw;
 mod leave;
+mod model;
 mod modes;
+mod query;
 mod replay;
+mod screen;
+mod sequence;
 
 pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};
 pub use replay::Replay;
+pub use screen::Screen;

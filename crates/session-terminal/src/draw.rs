@@ -1,0 +1,549 @@
+//! A terminal's state as bytes that bring any xterm-like terminal into it.
+//!
+//! They begin by undoing whatever the terminal was left in, draw the main screen, then the alternate one over it if it
+//! is shown, and end with the cursor where text would go on, in the middle of the sequence that the output was cut in.
+//! They ask nothing, ring nothing, and touch no clipboard.
+
+use std::io::Write as _;
+
+use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::{Cell, Flags};
+use alacritty_terminal::vte::ansi::{
+    CharsetIndex, Color, CursorShape, CursorStyle, Hyperlink, NamedColor, StandardCharset,
+};
+
+use crate::leave::{LEAVE_ALTERNATE, MODES};
+use crate::model::{BLINK, Keyboard, Model, Size};
+
+/// What a terminal may have been left in beside what programs commonly switch on.
+const UNCOMMON: &[u8] =
+    b"\x1b[?6l\x1b[?5l\x1b[?45l\x1b[?66l\x1b[20l\x1b[r\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[?5W";
+/// Unused cells that are written as spaces rather than stepped over.
+const FEW: usize = 5;
+/// Underlines, of which a cell has one.
+const UNDERLINES: [(Flags, &[u8]); 5] = [
+    (Flags::UNDERLINE, b";4"),
+    (Flags::DOUBLE_UNDERLINE, b";21"),
+    (Flags::UNDERCURL, b";4:3"),
+    (Flags::DOTTED_UNDERLINE, b";4:4"),
+    (Flags::DASHED_UNDERLINE, b";4:5"),
+];
+const ATTRIBUTES: [(Flags, &[u8]); 7] = [
+    (Flags::BOLD, b";1"),
+    (Flags::DIM, b";2"),
+    (Flags::ITALIC, b";3"),
+    (BLINK, b";5"),
+    (Flags::INVERSE, b";7"),
+    (Flags::HIDDEN, b";8"),
+    (Flags::STRIKEOUT, b";9"),
+];
+
+/// The bytes, but for an unfinished sequence.
+pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
+    let mut pen = Pen::new(MODES.to_vec());
+    for undone in [LEAVE_ALTERNATE, UNCOMMON, b"\x1b[H\x1b[J\x1b7"] {
+        pen.out.extend_from_slice(undone);
+    }
+    colours(&mut pen, model);
+    let [main, other] = model.noted.keyboard.clone();
+    let (saved, region, size) = (model.noted.saved, model.noted.region, model.size());
+    if model.on_alternate() {
+        let shifted = model.noted.shifted;
+        keyboard(&mut pen, &main);
+        model.look_beneath(|grid, stored| {
+            let as_entered = *stored == grid.cursor && saved[0] == (shifted, false);
+            if !as_entered {
+                pen.save(grid, stored, saved[0]);
+            }
+            pen.rows(grid);
+            pen.cursor(grid, &grid.cursor, shifted);
+            // 1049 saves the cursor as it is; 1047 leaves alone what is saved.
+            let enter: &[u8] = if as_entered { b"\x1b[?1049h" } else { b"\x1b[?1047h" };
+            pen.out.extend_from_slice(enter);
+        });
+        pen.neutral();
+        pen.out.extend_from_slice(b"\x1b[H\x1b[J\x1b7");
+        keyboard(&mut pen, &other);
+    } else {
+        keyboard(&mut pen, &main);
+    }
+    let grid = model.grid();
+    let beside = saved[usize::from(model.on_alternate())];
+    pen.save(grid, &grid.saved_cursor, beside);
+    pen.rows(grid);
+    tabs(&mut pen, model);
+    modes(&mut pen, model);
+    titles(&mut pen, model);
+    pen.region(size, region);
+    pen.last(model);
+    pen.out
+}
+
+/// The lines that have scrolled off, at most the last `most`, as a terminal of `cols` columns may take them into its own
+/// scrollback, and how many rows they are there.
+pub(crate) fn history(model: &Model, most: usize, cols: usize) -> (Vec<u8>, usize) {
+    let grid = model.grid();
+    let mut first = 0;
+    let mut lines = 0;
+    for row in 1..=grid.history_size() as i32 {
+        if !wraps(grid, Line(-row - 1)) || row == grid.history_size() as i32 {
+            first = row;
+            lines += 1;
+            if lines == most {
+                break;
+            }
+        }
+    }
+    let (mut pen, mut rows, mut width) = (Pen::new(b"\x1b[0m".to_vec()), 0, 0);
+    for line in (-first..0).map(Line) {
+        let goes_on = wraps(grid, line) && line < Line(-1);
+        width += pen.row(grid, line, goes_on, 0);
+        if !goes_on {
+            pen.plain();
+            pen.out.extend_from_slice(b"\r\n");
+            rows += width.max(1).div_ceil(cols.max(1));
+            width = 0;
+        }
+    }
+    (pen.out, rows)
+}
+
+/// A row that was too short for its text, which goes on in the next.
+fn wraps(grid: &Grid<Cell>, line: Line) -> bool {
+    line >= grid.topmost_line() && {
+        let last = &grid[line][Column(grid.columns() - 1)];
+        last.flags.contains(Flags::WRAPLINE)
+    }
+}
+
+/// As every cell of a cleared screen is.
+fn is_unused(cell: &Cell) -> bool {
+    matches!(cell.c, ' ' | '\t' | '\0')
+        && cell.fg == Color::Named(NamedColor::Foreground)
+        && cell.bg == Color::Named(NamedColor::Background)
+        && cell.extra.is_none()
+        && (cell.flags - Flags::WRAPLINE - Flags::LEADING_WIDE_CHAR_SPACER).is_empty()
+}
+
+/// Attributes as they are in force in the terminal that is drawn to.
+struct Pen {
+    out: Vec<u8>,
+    fg: Color,
+    bg: Color,
+    flags: Flags,
+    underline: Option<Color>,
+    link: Option<Hyperlink>,
+    /// Character sets other than ASCII are chosen.
+    shifted: bool,
+    /// The row that rows are counted from.
+    top: i32,
+}
+
+type Link = alacritty_terminal::term::cell::Hyperlink;
+
+impl Pen {
+    fn new(out: Vec<u8>) -> Self {
+        let plain = Cell::default();
+        Self {
+            out,
+            fg: plain.fg,
+            bg: plain.bg,
+            flags: Flags::empty(),
+            underline: None,
+            link: None,
+            shifted: false,
+            top: 0,
+        }
+    }
+
+    /// As before anything is drawn: attributes and character sets of their own.
+    fn neutral(&mut self) {
+        self.plain();
+        if std::mem::take(&mut self.shifted) {
+            self.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
+        }
+    }
+
+    /// The terminal's own attributes.
+    fn plain(&mut self) {
+        self.set(&Cell::default());
+    }
+
+    /// The attributes of `cell`.
+    fn set(&mut self, cell: &Cell) {
+        let (flags, underline) = (cell.flags & shown_flags(), cell.underline_color());
+        if (self.fg, self.bg, self.flags, self.underline) != (cell.fg, cell.bg, flags, underline) {
+            (self.fg, self.bg, self.flags, self.underline) = (cell.fg, cell.bg, flags, underline);
+            self.out.extend_from_slice(b"\x1b[0");
+            for (flag, code) in ATTRIBUTES.iter().chain(&UNDERLINES) {
+                if flags.contains(*flag) {
+                    self.out.extend_from_slice(code);
+                }
+            }
+            self.colour(cell.fg, 30, NamedColor::Foreground);
+            self.colour(cell.bg, 40, NamedColor::Background);
+            match underline {
+                Some(Color::Indexed(index)) => self.write(format_args!(";58:5:{index}")),
+                Some(Color::Spec(rgb)) => {
+                    self.write(format_args!(";58:2::{}:{}:{}", rgb.r, rgb.g, rgb.b));
+                }
+                Some(Color::Named(named)) => self.write(format_args!(";58:5:{}", named as u8)),
+                None => {}
+            }
+            self.out.push(b'm');
+        }
+        let link = cell.extra.as_ref().and_then(|_| cell.hyperlink());
+        self.link(link);
+    }
+
+    fn link(&mut self, link: Option<Link>) {
+        let link = link.map(|link| Hyperlink {
+            id: Some(link.id().to_owned()),
+            uri: link.uri().to_owned(),
+        });
+        if self.link != link {
+            match &link {
+                Some(Hyperlink { id, uri }) => {
+                    let id = id.as_deref().unwrap_or_default();
+                    self.out.extend_from_slice(format!("\x1b]8;id={id};{uri}\x1b\\").as_bytes());
+                }
+                None => self.out.extend_from_slice(b"\x1b]8;;\x1b\\"),
+            }
+            self.link = link;
+        }
+    }
+
+    fn colour(&mut self, colour: Color, base: u8, own: NamedColor) {
+        match colour {
+            Color::Named(named) if named == own => {}
+            Color::Named(named) => {
+                let index = named as u8;
+                let code = if index < 8 { base + index } else { base + 60 + index % 8 };
+                self.write(format_args!(";{code}"));
+            }
+            Color::Indexed(index) => self.write(format_args!(";{};5;{index}", base + 8)),
+            Color::Spec(rgb) => {
+                self.write(format_args!(";{};2;{};{};{}", base + 8, rgb.r, rgb.g, rgb.b));
+            }
+        }
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        // A Vec takes everything.
+        let _ = self.out.write_fmt(text);
+    }
+
+    /// The visible rows, from a cleared screen with its cursor at home on.
+    fn rows(&mut self, grid: &Grid<Cell>) {
+        let rows = grid.screen_lines() as i32;
+        // Where the cursor is, if that is the beginning of a row or right behind a full one.
+        let mut joined = false;
+        let mut at = 0;
+        for row in (0..rows).map(Line) {
+            let wrapping = wraps(grid, row) && row.0 + 1 < rows;
+            let end = used(grid, row);
+            if !joined && !wrapping && end == 0 {
+                continue;
+            }
+            if !joined {
+                match row.0 - at {
+                    0 if row.0 == 0 => {}
+                    1 => self.out.extend_from_slice(b"\r\n"),
+                    _ => self.write(format_args!("\x1b[{};1H", row.0 + 1)),
+                }
+            }
+            self.row(grid, row, wrapping, usize::from(joined));
+            (joined, at) = (wrapping, row.0);
+        }
+    }
+
+    /// One row, its first `least` cells also if they are unused, all of it if it is to be `full`; how many columns it
+    /// has.
+    fn row(&mut self, grid: &Grid<Cell>, line: Line, full: bool, least: usize) -> usize {
+        let row = &grid[line];
+        let cols = grid.columns();
+        let mut end = if full { cols } else { used(grid, line).max(least) };
+        let last = &row[Column(cols - 1)];
+        if full && last.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
+            let below = &grid[line + 1i32][Column(0)];
+            // The wide character below did not fit: it leaves this cell free when it is written.
+            let is_left = below.flags.contains(Flags::WIDE_CHAR) && same_style(last, below);
+            end -= usize::from(is_left);
+        }
+        let (mut col, mut skipped) = (0, 0);
+        while col < end {
+            let cell = &row[Column(col)];
+            if is_unused(cell) && col >= least && !(full && col + 1 == end) {
+                skipped += 1;
+                col += 1;
+                continue;
+            }
+            self.skip(std::mem::take(&mut skipped));
+            let is_wide = cell.flags.contains(Flags::WIDE_CHAR);
+            let fits = is_wide
+                && col + 1 < cols
+                && row[Column(col + 1)].flags.contains(Flags::WIDE_CHAR_SPACER);
+            self.cell(cell, is_wide == fits);
+            col += if fits { 2 } else { 1 };
+        }
+        end
+    }
+
+    fn skip(&mut self, cells: usize) {
+        if cells > FEW {
+            self.write(format_args!("\x1b[{cells}C"));
+        } else if cells > 0 {
+            self.plain();
+            self.out.extend_from_slice(&b"     "[..cells]);
+        }
+    }
+
+    /// One cell with its attributes; as a space if it is not `whole`: half of a wide character that was overwritten.
+    fn cell(&mut self, cell: &Cell, whole: bool) {
+        self.set(cell);
+        let c = if whole && !cell.flags.contains(Flags::WIDE_CHAR_SPACER) && !cell.c.is_control() {
+            cell.c
+        } else {
+            ' '
+        };
+        let mut bytes = [0; 4];
+        self.out.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+        for combining in cell.zerowidth().filter(|_| whole).into_iter().flatten() {
+            self.out.extend_from_slice(combining.encode_utf8(&mut bytes).as_bytes());
+        }
+    }
+
+    /// The cursor with its attributes and character sets.
+    fn cursor(&mut self, grid: &Grid<Cell>, cursor: &Cursor<Cell>, shifted: CharsetIndex) {
+        let (row, col) = (cursor.point.line, cursor.point.column.0);
+        self.place(row.0, col);
+        if cursor.input_needs_wrap {
+            self.rewrite(grid, row, col);
+        }
+        self.set(&cursor.template);
+        self.charsets(cursor, shifted);
+    }
+
+    /// Has the terminal save `cursor` before its rows are drawn, with the set that text is in and whether rows are counted from the region's top.
+    fn save(
+        &mut self,
+        grid: &Grid<Cell>,
+        cursor: &Cursor<Cell>,
+        (shifted, origin): (CharsetIndex, bool),
+    ) {
+        if *cursor == Cursor::default() && (shifted, origin) == Default::default() {
+            return;
+        }
+        if origin {
+            // The region is still the whole screen, so that rows stay what they are.
+            self.out.extend_from_slice(b"\x1b[?6h");
+        }
+        self.cursor(grid, cursor, shifted);
+        self.out.extend_from_slice(b"\x1b7");
+        if origin {
+            self.out.extend_from_slice(b"\x1b[?6l");
+        }
+        self.neutral();
+        self.out.extend_from_slice(b"\x1b[H");
+    }
+
+    /// The scroll region, unless it is the whole screen.
+    fn region(&mut self, size: Size, (top, bottom): (usize, usize)) {
+        if (top, bottom) != (0, size.rows - 1) {
+            self.write(format_args!("\x1b[{};{}r", top + 1, bottom + 1));
+        }
+    }
+
+    fn place(&mut self, row: i32, col: usize) {
+        self.write(format_args!("\x1b[{};{}H", row - self.top + 1, col + 1));
+    }
+
+    /// Writes the character again that ends in column `col`, so that the cursor is right behind it.
+    fn rewrite(&mut self, grid: &Grid<Cell>, row: Line, col: usize) {
+        let (begin, cell) = ending(grid, row, col);
+        self.place(row.0, begin);
+        self.cell(cell, cell.flags.contains(Flags::WIDE_CHAR) == (begin < col));
+    }
+
+    fn charsets(&mut self, cursor: &Cursor<Cell>, shifted: CharsetIndex) {
+        for (index, designate) in [
+            (CharsetIndex::G0, b'('),
+            (CharsetIndex::G1, b')'),
+            (CharsetIndex::G2, b'*'),
+            (CharsetIndex::G3, b'+'),
+        ] {
+            if cursor.charsets[index] != StandardCharset::Ascii {
+                self.shifted = true;
+                self.out.extend_from_slice(&[0x1b, designate, b'0']);
+            }
+        }
+        if shifted == CharsetIndex::G1 {
+            self.shifted = true;
+            self.out.push(0x0e);
+        }
+    }
+
+    /// The cursor as it is, at the end: everything that moves it was written before.
+    fn last(&mut self, model: &Model) {
+        let (grid, noted) = (model.grid(), &model.noted);
+        let cursor = &grid.cursor;
+        let (row, col) = (cursor.point.line, cursor.point.column.0);
+        if model.has(TermMode::ORIGIN) {
+            self.out.extend_from_slice(b"\x1b[?6h");
+            self.top = noted.region.0 as i32;
+        }
+        let end = if cursor.input_needs_wrap { Some(col) } else { col.checked_sub(1) };
+        let repeated = end.and_then(|end| {
+            let (begin, cell) = ending(grid, row, end);
+            let c = noted.last.filter(|c| cursor.charsets[noted.shifted].map(*c) == cell.c)?;
+            (same_style(cell, &cursor.template)).then_some((begin, c))
+        });
+        self.set(&cursor.template);
+        if let Some((begin, c)) = repeated {
+            // Written last and by itself, it is also what REP repeats.
+            self.charsets(cursor, noted.shifted);
+            self.place(row.0, begin);
+            if model.has(TermMode::INSERT) {
+                // What follows would be moved away: it is moved up first.
+                self.write(format_args!("\x1b[{}P", end.map_or(1, |end| end - begin + 1)));
+            }
+            let mut bytes = [0; 4];
+            self.out.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+            return;
+        }
+        self.place(row.0, col);
+        if cursor.input_needs_wrap {
+            self.rewrite(grid, row, col);
+        }
+        self.set(&cursor.template);
+        self.charsets(cursor, noted.shifted);
+        // Nothing of what was just written is REP's to repeat.
+        self.write(format_args!("\x1b[?25{}", if model.has(TermMode::SHOW_CURSOR) { 'h' } else { 'l' }));
+    }
+}
+
+/// The cell of the character that ends in this column, and where it begins.
+fn ending(grid: &Grid<Cell>, row: Line, col: usize) -> (usize, &Cell) {
+    let cells = &grid[row];
+    let wide = col > 0
+        && cells[Column(col)].flags.contains(Flags::WIDE_CHAR_SPACER)
+        && cells[Column(col - 1)].flags.contains(Flags::WIDE_CHAR);
+    let begin = if wide { col - 1 } else { col };
+    (begin, &cells[Column(begin)])
+}
+
+/// Attributes that a pen sets.
+fn shown_flags() -> Flags {
+    let attributes = ATTRIBUTES.iter().map(|(flag, _)| *flag);
+    Flags::ALL_UNDERLINES | attributes.collect::<Flags>()
+}
+
+fn same_style(one: &Cell, other: &Cell) -> bool {
+    let style = |cell: &Cell| (cell.fg, cell.bg, cell.flags & shown_flags(), cell.underline_color());
+    style(one) == style(other) && one.hyperlink() == other.hyperlink() && one.zerowidth().is_none_or(<[char]>::is_empty)
+}
+
+/// How many columns of a row are used.
+fn used(grid: &Grid<Cell>, line: Line) -> usize {
+    let cells = &grid[line][..];
+    cells.iter().rposition(|cell| !is_unused(cell)).map_or(0, |last| last + 1)
+}
+
+fn colours(pen: &mut Pen, model: &Model) {
+    let colours = model.term.colors();
+    for index in 0..256 {
+        if let Some(rgb) = colours[index] {
+            pen.write(format_args!("\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b));
+        }
+    }
+    for (code, named) in [
+        (10, NamedColor::Foreground),
+        (11, NamedColor::Background),
+        (12, NamedColor::Cursor),
+    ] {
+        if let Some(rgb) = colours[named] {
+            pen.write(format_args!("\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b));
+        }
+    }
+}
+
+fn keyboard(pen: &mut Pen, keyboard: &Keyboard) {
+    let flags = keyboard.below.iter().chain([&keyboard.flags]);
+    for (depth, flags) in flags.enumerate() {
+        match (depth, flags) {
+            (0, 0) => {}
+            (0, flags) => pen.write(format_args!("\x1b[={flags}u")),
+            (_, flags) => pen.write(format_args!("\x1b[>{flags}u")),
+        }
+    }
+}
+
+fn tabs(pen: &mut Pen, model: &Model) {
+    let tabs = &model.noted.tabs;
+    if tabs.iter().enumerate().any(|(col, stop)| *stop != (col % 8 == 0)) {
+        pen.out.extend_from_slice(b"\x1b[3g");
+        for col in (0..tabs.len()).filter(|col| tabs[*col]) {
+            pen.write(format_args!("\x1b[{}G\x1bH", col + 1));
+        }
+    }
+}
+
+fn modes(pen: &mut Pen, model: &Model) {
+    for (mode, sequence) in [
+        (TermMode::APP_CURSOR, &b"\x1b[?1h"[..]),
+        (TermMode::APP_KEYPAD, b"\x1b="),
+        (TermMode::BRACKETED_PASTE, b"\x1b[?2004h"),
+        (TermMode::FOCUS_IN_OUT, b"\x1b[?1004h"),
+        (TermMode::LINE_FEED_NEW_LINE, b"\x1b[20h"),
+        (TermMode::INSERT, b"\x1b[4h"),
+    ] {
+        if model.has(mode) {
+            pen.out.extend_from_slice(sequence);
+        }
+    }
+    for (mode, sequence) in [
+        (TermMode::LINE_WRAP, &b"\x1b[?7l"[..]),
+        (TermMode::SHOW_CURSOR, &b"\x1b[?25l"[..]),
+    ] {
+        if !model.has(mode) {
+            pen.out.extend_from_slice(sequence);
+        }
+    }
+    let noted = &model.noted;
+    for (mode, on) in &noted.private {
+        pen.write(format_args!("\x1b[?{mode}{}", if *on { 'h' } else { 'l' }));
+    }
+    for mode in [noted.mouse, noted.mouse_encoding] {
+        if mode > 0 {
+            pen.write(format_args!("\x1b[?{mode}h"));
+        }
+    }
+    if noted.other_keys > 0 {
+        pen.write(format_args!("\x1b[>4;{}m", noted.other_keys));
+    }
+    if let Some(CursorStyle { shape, blinking }) = noted.cursor_style {
+        let steady = match shape {
+            CursorShape::Underline => 4,
+            CursorShape::Beam => 6,
+            _ => 2,
+        };
+        pen.write(format_args!("\x1b[{} q", steady - u8::from(blinking)));
+    }
+}
+
+fn titles(pen: &mut Pen, model: &Model) {
+    let noted = &model.noted;
+    let title = |pen: &mut Pen, title: &Option<String>| {
+        if let Some(title) = title {
+            pen.write(format_args!("\x1b]2;{title}\x1b\\"));
+        }
+    };
+    for pushed in &noted.titles {
+        title(pen, pushed);
+        pen.out.extend_from_slice(b"\x1b[22;0t");
+    }
+    title(pen, &noted.title);
+}
+

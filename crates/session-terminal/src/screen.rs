@@ -1,0 +1,188 @@
+//! A screen: output in, and out what a terminal needs to look the same.
+
+use std::borrow::Cow;
+
+use alacritty_terminal::vte::ansi::{Processor, Timeout};
+
+use crate::model::{Model, Size};
+use crate::sequence::{Kind, Sequences};
+use crate::{draw, query};
+
+/// Larger screens exist only as mistakes (a size of 65535 columns) and would cost gigabytes.
+const LONGEST_SIDE: u16 = 1000;
+/// Cells of the largest screen that is kept; a cell takes 24 bytes, and there are two screens.
+const MOST_CELLS: u32 = 1 << 18;
+/// CAN: what came before it of a sequence is given up.
+const CANCEL: &[u8] = b"\x18";
+/// Bytes of one string (a title, a picture) that the emulator is given. It keeps them all until the string ends.
+const LONGEST_STRING: usize = 8192;
+
+/// The screen that output leads to, in bounded memory whatever the output.
+///
+/// Nothing it is fed ever reaches a terminal; only [`Screen::snapshot`] and the replies to queries do.
+pub struct Screen {
+    processor: Processor<Unsynchronised>,
+    model: Model,
+    sequences: Sequences,
+    /// Bytes of the current sequence that the emulator got.
+    string: usize,
+    /// The first bytes of a character whose rest is still to come. The parser would take them, but vte 0.15 loses the
+    /// character behind them.
+    held: Vec<u8>,
+}
+
+/// Synchronised output (mode 2026) is drawn as it comes: nobody watches this screen while it does.
+#[derive(Default)]
+struct Unsynchronised;
+
+impl Timeout for Unsynchronised {
+    fn set_timeout(&mut self, _: std::time::Duration) {}
+    fn clear_timeout(&mut self) {}
+    fn pending_timeout(&self) -> bool {
+        false
+    }
+}
+
+impl Screen {
+    /// An empty screen.
+    pub fn new(rows: u16, cols: u16) -> Self {
+        Self::with_history(rows, cols, 0)
+    }
+
+    /// An empty screen that keeps the last `lines` rows that scroll off.
+    pub fn with_history(rows: u16, cols: u16, lines: usize) -> Self {
+        Self {
+            processor: Processor::new(),
+            model: Model::new(clamp(rows, cols), lines),
+            sequences: Sequences::default(),
+            string: 0,
+            held: Vec::new(),
+        }
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> (u16, u16) {
+        let Size { rows, cols } = self.model.size();
+        (rows as u16, cols as u16)
+    }
+
+    /// The size that is kept for a terminal of this size: 0 by 0 is what a serial line says.
+    pub fn size_for(rows: u16, cols: u16) -> (u16, u16) {
+        let Size { rows, cols } = clamp(rows, cols);
+        (rows as u16, cols as u16)
+    }
+
+    /// Another size. The main screen's lines are wrapped anew.
+    pub fn resize(&mut self, rows: u16, cols: u16) {
+        self.model.resize(clamp(rows, cols));
+    }
+
+    /// Takes the next bytes of output.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.answer(bytes, |_| ());
+    }
+
+    /// Takes the next bytes of output and answers the queries in them, as a terminal would.
+    pub fn answer(&mut self, bytes: &[u8], mut reply: impl FnMut(&[u8])) {
+        let joined;
+        let mut bytes = bytes;
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(bytes);
+            joined = std::mem::take(&mut self.held);
+            bytes = &joined;
+        }
+        let (mut at, mut fed, mut end) = (0, 0, 0);
+        while let Some((kind, range)) = self.sequences.next(bytes, at) {
+            at = range.end;
+            if kind == Kind::Text {
+                self.string = 0;
+                let mut text = range.clone();
+                if at == bytes.len() {
+                    text.end -= incomplete(&bytes[range]);
+                    self.held.extend_from_slice(&bytes[text.end..]);
+                }
+                if let Cow::Owned(mended) = String::from_utf8_lossy(&bytes[text.clone()]) {
+                    self.advance(&bytes[fed..text.start]);
+                    self.advance(mended.as_bytes());
+                    fed = text.end;
+                }
+                end = text.end;
+                continue;
+            }
+            end = at;
+            if kind == Kind::Part {
+                self.string += range.len();
+                if self.string > LONGEST_STRING && self.sequences.is_endless() {
+                    self.advance(&bytes[fed..range.start]);
+                    fed = range.end;
+                }
+                continue;
+            }
+            self.string = 0;
+            if let Some(whole) = self.sequences.whole().filter(|_| kind != Kind::Embedded)
+                && let Some(special) = query::special(kind, whole)
+            {
+                // The parser is to pass over what is done here.
+                self.advance(&bytes[fed..at - 1]);
+                self.advance(CANCEL);
+                fed = at;
+                special.act(&mut self.model, &mut reply);
+            }
+        }
+        self.advance(&bytes[fed..end]);
+    }
+
+    fn advance(&mut self, bytes: &[u8]) {
+        self.processor.advance(&mut self.model, bytes);
+    }
+
+    /// Bytes that bring a terminal of this size into the same state: both screens with all attributes, cursor, modes,
+    /// margins, tab stops, character sets, title, colours, and the middle of the sequence that the output was cut in.
+    /// They hold no query, no clipboard and no bell.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        let mut drawn = draw::screen(&mut self.model);
+        // What comes next goes to the terminal as it is and may be the rest of these.
+        drawn.extend_from_slice(self.sequences.unfinished());
+        drawn.extend_from_slice(&self.held);
+        drawn
+    }
+
+    /// The lines that scrolled off, at most the last `most`, as text with attributes for a terminal of `cols` columns,
+    /// and how many of its rows they take.
+    pub fn history(&self, most: usize, cols: u16) -> (Vec<u8>, usize) {
+        draw::history(&self.model, most, usize::from(cols))
+    }
+}
+
+/// How many bytes at the end begin a UTF-8 character that is not all there.
+fn incomplete(bytes: &[u8]) -> usize {
+    for (back, byte) in bytes.iter().rev().take(3).enumerate() {
+        let len = match byte {
+            0x80..0xc0 => continue,
+            0xc2..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            0xf0..0xf5 => 4,
+            _ => 1,
+        };
+        return if len > back + 1 { back + 1 } else { 0 };
+    }
+    0
+}
+
+/// 0 by 0 is what a serial line says; 80 by 24 is what programs take it for. The emulator has two columns at least.
+fn clamp(rows: u16, cols: u16) -> Size {
+    if rows == 0 || cols == 0 {
+        return Size { rows: 24, cols: 80 };
+    }
+    let cols = cols.clamp(2, LONGEST_SIDE);
+    let most = MOST_CELLS / u32::from(cols);
+    let rows = rows.min(most.min(LONGEST_SIDE.into()) as u16);
+    Size {
+        rows: rows.into(),
+        cols: cols.into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! A snapshot leads to the same screen, whatever the output and wherever it is cut.
+
+use alacritty_terminal::Grid;
+use alacritty_terminal::grid::{Cursor, Dimensions as _};
+use alacritty_terminal::index::Line;
+use alacritty_terminal::term::cell::{Cell, Flags};
+use proptest::prelude::*;
+
+use super::*;
+
+fn shown(rows: u16, cols: u16, output: &[u8]) -> Screen {
+    let mut screen = Screen::new(rows, cols);
+    screen.feed(output);
+    screen
+}
+
+/// Everything a screen is, as text that can be compared and read.
+fn state(screen: &mut Screen) -> String {
+    let on_alternate = screen.model.on_alternate();
+    // How links without a name are told apart does not matter; the saved cursor is shown below.
+    let noted = crate::model::Noted { links: 0, main_saved: None, ..screen.model.noted.clone() };
+    let mut text = format!("{:?}\n{:?}", noted, screen.model.term.mode());
+    text.push_str(&grid(screen.model.grid()));
+    if on_alternate {
+        let beneath = screen.model.look_beneath(|main, saved| cursor(saved) + &grid(main));
+        text.push_str(&beneath);
+    } else {
+        text.push_str(&cursor(&screen.model.grid().saved_cursor));
+    }
+    text + &format!("\n{:?}", String::from_utf8_lossy(screen.sequences.unfinished()))
+}
+
+fn grid(grid: &Grid<Cell>) -> String {
+    let rows = (0..grid.screen_lines() as i32).map(|row| {
+        let mut row_cells = grid[Line(row)][..].to_vec();
+        let full = grid.cursor.input_needs_wrap && grid.cursor.point.line == row;
+        if full || row + 1 == grid.screen_lines() as i32 {
+            // That text went on below the last row cannot be drawn, nor that it did where it is about to.
+            row_cells.iter_mut().for_each(|cell| cell.flags.remove(Flags::WRAPLINE));
+        }
+        let cells = row_cells.iter().map(cell).collect::<String>();
+        format!("\n{row}: {cells}")
+    });
+    format!("\nat {}{}", cursor(&grid.cursor), rows.collect::<String>())
+}
+
+fn cursor(cursor: &Cursor<Cell>) -> String {
+    let (row, col) = (cursor.point.line, cursor.point.column);
+    format!("\n({row}, {col}) {} {:?} {}", cell(&cursor.template), cursor.charsets, cursor.input_needs_wrap)
+}
+
+fn cell(cell: &Cell) -> String {
+    // Half of a wide character that was overwritten is drawn as a space.
+    let c = if cell.c == '\t' { ' ' } else { cell.c };
+    let mut text = format!("{c:?}");
+    if (cell.fg, cell.bg) != (Cell::default().fg, Cell::default().bg) {
+        text.push_str(&format!("{:?}/{:?}", cell.fg, cell.bg));
+    }
+    // That a wide character did not fit here is a mark for a later resize, and goes when that one is written again.
+    let flags = cell.flags - Flags::LEADING_WIDE_CHAR_SPACER;
+    if !flags.is_empty() {
+        text.push_str(&format!("{flags:?}"));
+    }
+    let extra = (cell.zerowidth().unwrap_or_default(), cell.underline_color(), cell.hyperlink().map(|link| link.uri().to_owned()));
+    if extra != (&[], None, None) {
+        text.push_str(&format!("{extra:?}"));
+    }
+    text.push(' ');
+    text
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        2 => proptest::collection::vec(any::<u8>(), 0..8),
+        6 => "\x1b\\[[0-9;]{0,6}[@-~]".prop_map(String::into_bytes),
+        2 => "\x1b\\[[0-9;:?>=< !$]{0,9}[@-~]".prop_map(String::into_bytes),
+        6 => "[a-z\u{4f60}\u{1f600}\u{301}\r\n\t\x08 ]{0,30}".prop_map(String::into_bytes),
+        3 => "\x1b\\[(0|1|2|4|5|7|9|21|4:3|31|48;5;9|38;2;1;2;3|58:5:3|)m".prop_map(String::into_bytes),
+        3 => "\x1b\\[\\?(1|5|6|7|25|47|1047|1048|1049|1000|1003|1006|2004)[hl]".prop_map(String::into_bytes),
+        2 => "\x1b\\[[1-5];[1-9]r".prop_map(String::into_bytes),
+        2 => "\x1b\\][0248];[a-z;]{0,9}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
+        3 => "\x1b(7|8|M|D|E|H|c|=|>|\\(0|\\)0|\\(B|Z|#8)".prop_map(String::into_bytes),
+        1 => "\x1b\\[[>=<]([0-9]{1,2})u".prop_map(String::into_bytes),
+        1 => Just(vec![0x0e]), 1 => Just(vec![0x0f]),
+    ]
+}
+
+fn output() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(piece(), 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 3000 } else { 100_000 }))]
+    #[test]
+    fn a_snapshot_leads_to_the_same_screen(output in output(), rest in output(), rows in 1u16..7, cols in 2u16..12) {
+        let mut screen = shown(rows, cols, &output);
+        let snapshot = screen.snapshot();
+        let mut drawn = shown(rows, cols, b"old\x1b[31;44m\x1b[?1049h\x1b[2;3rother\x1b[?6h\x1b[4h\x1b[?1003h\x1b]8;;cut");
+        drawn.feed(&snapshot);
+        prop_assert_eq!(state(&mut drawn), state(&mut screen), "by {:?}", String::from_utf8_lossy(&snapshot));
+        screen.feed(&rest);
+        drawn.feed(&rest);
+        prop_assert_eq!(state(&mut drawn), state(&mut screen), "later, by {:?}", String::from_utf8_lossy(&snapshot));
+    }
+
+    #[test]
+    fn any_cut_leads_to_the_same_screen(output in output(), cut in 1usize..9) {
+        let mut whole = shown(5, 9, &output);
+        let mut cut_up = Screen::new(5, 9);
+        output.chunks(cut).for_each(|chunk| cut_up.feed(chunk));
+        prop_assert_eq!(state(&mut cut_up), state(&mut whole));
+    }
+
+    #[test]
+    fn no_size_and_no_output_makes_it_panic(
+        output in output(), sizes in proptest::collection::vec((0u16..12, 0u16..12), 1..6), more in output(),
+    ) {
+        let mut screen = Screen::with_history(3, 4, 5);
+        for (rows, cols) in sizes {
+            screen.feed(&output);
+            screen.resize(rows, cols);
+            let _ = screen.snapshot();
+            let _ = screen.history(3, 7);
+            screen.feed(&more);
+        }
+    }
+}
