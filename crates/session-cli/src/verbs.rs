@@ -19,6 +19,7 @@ mod logs;
 mod ls;
 mod ps;
 mod purge;
+mod record;
 mod rename;
 mod restart;
 mod resume;
@@ -101,6 +102,7 @@ verbs! {
     "unset" => unset::Unset,
     "rename" => rename::Rename,
     "logs" => logs::Logs,
+    "record" => record::Record,
     "send" => send::Send,
     "wait" => wait::Wait,
     "exec" => exec::Exec,

@@ -152,6 +152,7 @@ impl Holder {
                 pid: process.pid(),
                 command: process.command.clone(),
                 exit: process.exit,
+                size: process.terminal_size(),
             })
             .collect();
         serde_json::to_value(infos).unwrap_or_default()

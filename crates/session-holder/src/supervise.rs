@@ -283,6 +283,7 @@ impl Holder {
         main.paths = paths;
         for output in &mut main.outputs {
             output.ended = None;
+            output.begin_run();
             output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());

@@ -319,6 +319,9 @@ impl Holder {
         if let Some(slave) = entry.run.as_ref().and_then(|run| run.slave.as_ref()) {
             let _: io::Result<()> = session_sys::pty::resize(slave, size.rows, size.cols);
         }
+        if process == ProcessId::MAIN {
+            self.publish();
+        }
     }
 }
 

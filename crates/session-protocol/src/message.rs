@@ -243,6 +243,9 @@ pub struct ProcessInfo {
     pub command: Vec<ByteString>,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// The size of its terminal, if it lives on one.
+    #[serde(default)]
+    pub size: Option<Size>,
 }
 
 /// Input for a process.
