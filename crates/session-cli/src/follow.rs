@@ -445,6 +445,7 @@ impl<'a> Follow<'a> {
             read_only: true,
             size: None,
             detach_others: false,
+            environment: None,
         }))?;
         for stream in &attached.streams {
             self.track(stream.stream.channel()).credited = stream.from;

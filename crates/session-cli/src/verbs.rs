@@ -12,6 +12,7 @@ mod completion;
 mod create;
 mod detach;
 mod doctor;
+mod env;
 mod exec;
 mod get;
 mod kill;
@@ -106,6 +107,7 @@ verbs! {
     "send" => send::Send,
     "wait" => wait::Wait,
     "exec" => exec::Exec,
+    "env" => env::Env,
     "ps" => ps::Ps,
     "tree" => tree::Tree,
     "doctor" => doctor::Doctor,

@@ -52,6 +52,9 @@ impl Holder {
                 }
                 self.status_value()
             }
+            Call::Environment {} => {
+                Ok(serde_json::to_value(self.environment()).unwrap_or_default())
+            }
             Call::Spawn(spawn) => match self.spawn(number, id.clone(), spawn) {
                 Ok(()) => return,
                 Err(error) => Err(error),

@@ -69,6 +69,8 @@ pub(crate) struct Holder {
     pub(crate) facts: Facts,
     /// Keystrokes seen, of any client: tells who typed last.
     pub(crate) keystrokes: u64,
+    /// What the person who attached last said of its environment.
+    pub(crate) followed: Option<session_protocol::Environment>,
     /// ECHILD was seen and nothing was started since.
     pub(crate) childless: bool,
     pub(crate) origin: Instant,
@@ -176,6 +178,7 @@ impl Holder {
             notes: Vec::new(),
             facts: Facts::default(),
             keystrokes: 0,
+            followed: None,
             childless: true,
             origin: Instant::now(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),

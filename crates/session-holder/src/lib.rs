@@ -18,6 +18,7 @@ mod announce;
 mod budget;
 mod calls;
 mod connection;
+mod environment;
 mod holder;
 mod limits;
 mod output;

@@ -80,6 +80,9 @@ impl Holder {
                 attached.input = Some((input.stream, input.received));
             }
             self.size_process(id);
+            if attach.interactive {
+                self.follow(attach.environment);
+            }
         }
         if attach.interactive {
             self.publish();
@@ -217,7 +220,8 @@ impl Holder {
         };
         let record = self.owned.record();
         let pty = matches!(spawn.stdio, Stdio::Pty(_));
-        let mut env = program::environment(&spec, &record.id, &record.name, pty);
+        let agent = self.owned.session().agent();
+        let mut env = program::environment(&spec, &record.id, &record.name, pty, agent);
         for (key, value) in &spawn.env {
             env.insert(key.into(), value.as_os_str().to_owned());
         }

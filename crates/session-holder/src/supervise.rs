@@ -197,7 +197,8 @@ impl Holder {
             Stdio::Pipes
         };
         let record = self.owned.record();
-        let env = program::environment(spec, &record.id, &record.name, spec.pty);
+        let agent = self.owned.session().agent();
+        let env = program::environment(spec, &record.id, &record.name, spec.pty, agent);
         let launch = Launch {
             executable: Path::new(spec.executable.as_os_str()),
             command: &spec.command,

@@ -4,6 +4,7 @@
 //! to be written is a lock on a byte of its `live` file ([`Owned`]); a name is a symbolic link that only one
 //! can make. Everything is reached relative to a directory that was opened and checked once ([`Root`]).
 
+mod agent;
 pub mod attribute;
 mod claim;
 mod create;

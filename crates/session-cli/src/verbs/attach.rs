@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use session_client::{Asked, Connection};
 use session_protocol::{
-    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status,
+    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status, variables,
 };
 use session_store::Session;
 use session_sys::event::SignalFd;
@@ -168,9 +168,15 @@ impl Attach {
             read_only: self.read_only,
             size: Some(terminal::size()),
             detach_others: self.detach_others,
+            environment: (!self.read_only).then(|| variables::followed(std::env::vars_os())),
         };
         Ok(match session_client::ask(session, Call::Attach(request))? {
-            Asked::Answer(connection, attached) => Some((connection, attached)),
+            Asked::Answer(connection, attached) => {
+                if !self.read_only {
+                    session_client::lend_agent(session);
+                }
+                Some((connection, attached))
+            }
             Asked::Owned(_) => None,
         })
     }

@@ -62,6 +62,8 @@ impl Create {
         lifecycle::check_open_files()?;
         let owned = context.root()?.create(wanted, spec)?;
         let status = if owned.record().spec.start_suspended {
+            // Whoever starts it may have none.
+            session_client::lend_agent(owned.session());
             match owned.make_durable() {
                 Ok(()) => {
                     let status = owned.status();
