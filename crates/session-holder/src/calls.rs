@@ -176,6 +176,9 @@ impl Holder {
         {
             output.set_limit(limit);
         }
+        if set.changes.iter().any(|(key, _)| key == "size") {
+            self.size_process(ProcessId::MAIN);
+        }
         self.publish();
         self.status_value()
     }

@@ -30,6 +30,7 @@ mod relay;
 mod report;
 mod ring;
 mod serve;
+mod sizing;
 mod startup;
 mod supervise;
 mod supervision;

@@ -27,7 +27,7 @@ impl Holder {
         if attach.detach_others {
             self.detach_others(number, Some(id));
         }
-        let size = attach.size.map(clamp);
+        let (size, now) = (attach.size.map(clamp), self.moment());
         let process = self.processes.get_mut(&id).ok_or_else(|| {
             Error::new(
                 Code::NotFound,
@@ -75,7 +75,7 @@ impl Holder {
                 connection.inputs.push(Input::new(id));
             }
             if let Some(input) = connection.input(id) {
-                input.size = size;
+                (input.size, input.sized) = (size, now);
                 input.interactive = attach.interactive;
                 attached.input = Some((input.stream, input.received));
             }

@@ -21,6 +21,7 @@ mod record;
 mod root;
 mod session;
 pub mod size;
+mod size_rule;
 pub mod span;
 mod spec;
 mod survey;
@@ -37,6 +38,7 @@ pub use python::repr;
 pub use record::{Kept, Last, LastState, Record};
 pub use root::Root;
 pub use session::Session;
+pub use size_rule::{BadSizeRule, SizeRule};
 pub use spec::{OnBoot, Restart, RestartLimit, Spec};
 pub use survey::{Damaged, Finding, Trouble};
 

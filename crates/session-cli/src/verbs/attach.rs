@@ -30,6 +30,9 @@ use crate::terminal::{self, RawMode};
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
 ///
+/// The session's terminal has one size for all: that of the client that typed last, unless the attribute size says
+/// otherwise. A client with -r has no say in it.
+///
 /// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere;
 /// with -r it is only waited for.
 #[derive(Args, Debug)]

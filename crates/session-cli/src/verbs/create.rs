@@ -30,6 +30,7 @@ Examples:
   session create -n web -C /srv ./server -p 80
   session create -s -n backend myserver        waits for `session start backend`
   session create --restart always --limit memory=512M worker
+  session create --size 'fixed 120x40' -n report make report
   session create -a vim notes.txt              and attach to it at once")]
 pub(crate) struct Create {
     /// Its name; that of the command's file, with a number if that is taken

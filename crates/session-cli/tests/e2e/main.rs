@@ -14,6 +14,7 @@ mod output;
 mod protocol;
 mod record;
 mod seed;
+mod size;
 mod state;
 mod supervision;
 mod support;
