@@ -3,11 +3,13 @@
 //! or doubled in between, since every byte has an offset.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags};
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{
-    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, Status,
+    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, Size, Status,
     StreamId,
 };
 use session_store::{LogReader, ReadAt, Session};
@@ -43,7 +45,7 @@ pub(crate) enum Part<'a> {
 pub(crate) enum Live {
     /// There was output, or could have been.
     More,
-    /// Nothing by the deadline.
+    /// Nothing by the deadline, or by what [`Follow::attend`] was given.
     Quiet,
     /// The main process ended for good, or does not run.
     Ended(Status),
@@ -54,6 +56,9 @@ pub(crate) struct Follow<'a> {
     session: &'a Session,
     tracks: Vec<Track>,
     connection: Option<Connection>,
+    /// What ends a wait for output, and that the size is to be known.
+    attended: Option<BorrowedFd<'a>>,
+    size: Option<Size>,
 }
 
 /// One stream.
@@ -95,7 +100,31 @@ impl<'a> Follow<'a> {
             session,
             tracks,
             connection: None,
+            attended: None,
+            size: None,
         })
+    }
+
+    /// From now on waiting ends when `over` hangs up, and [`Follow::size`] is kept up to date.
+    pub(crate) fn attend(&mut self, over: BorrowedFd<'a>) {
+        self.attended = Some(over);
+    }
+
+    /// The terminal's size behind what was given out last, as far as it is known.
+    pub(crate) fn size(&self) -> Option<Size> {
+        self.size
+    }
+
+    /// When the byte at `offset` came, if that is known, and the offset of the next one whose time may be another.
+    pub(crate) fn moment(
+        &mut self,
+        channel: Channel,
+        offset: u64,
+    ) -> (Option<session_protocol::Timestamp>, u64) {
+        let track = self.tracks.iter_mut().find(|it| it.channel == channel);
+        let reader = track.and_then(|track| track.reader.as_mut());
+        let moment = reader.and_then(|reader| reader.time_of(offset).ok());
+        moment.unwrap_or((None, u64::MAX))
     }
 
     /// When the byte at `offset` came.
@@ -255,11 +284,15 @@ impl<'a> Follow<'a> {
             let credit = match connection.poll()? {
                 None if any => return Ok(Live::More),
                 None => {
-                    if !connection.ready(deadline)? {
+                    if !self.ready(connection, deadline)? {
                         return Ok(Live::Quiet);
                     }
                     connection.receive()?;
                     continue;
+                }
+                Some(Incoming::Notice(Notice::Changed(status))) => {
+                    self.size = status.size.or(self.size);
+                    None
                 }
                 Some(Incoming::Data {
                     stream,
@@ -288,6 +321,26 @@ impl<'a> Follow<'a> {
                 connection.credit(stream, offset)?;
             }
         }
+    }
+
+    /// Whether there is something to receive by the deadline, and before it is all over.
+    fn ready(&self, connection: &mut Connection, deadline: Option<Instant>) -> Result<bool, Stop> {
+        let Some(over) = self.attended else {
+            return Ok(connection.ready(deadline)?);
+        };
+        // What is still to be sent goes out before the wait.
+        while !connection.ready(Some(Instant::now()))? {
+            let mut fds = [
+                PollFd::from_borrowed_fd(connection.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(over, PollFlags::IN),
+            ];
+            match rustix::event::poll(&mut fds, None) {
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(false),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Failure::from(io::Error::from(errno)).into()),
+            }
+        }
+        Ok(true)
     }
 
     /// Bytes came: those that were given out already are left out.
@@ -392,9 +445,14 @@ impl<'a> Follow<'a> {
             read_only: true,
             size: None,
             detach_others: false,
+            environment: None,
         }))?;
         for stream in &attached.streams {
             self.track(stream.stream.channel()).credited = stream.from;
+        }
+        if self.attended.is_some() {
+            let status: Status = connection.call(Call::Subscribe {})?;
+            self.size = status.size.or(self.size);
         }
         // … so those before can be read: from the log, …
         self.reopen()?;

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod candidates;
+mod cast;
 mod changes;
 mod cleaner;
 mod cli;

@@ -12,6 +12,7 @@ mod completion;
 mod create;
 mod detach;
 mod doctor;
+mod env;
 mod exec;
 mod get;
 mod kill;
@@ -19,6 +20,7 @@ mod logs;
 mod ls;
 mod ps;
 mod purge;
+mod record;
 mod rename;
 mod restart;
 mod resume;
@@ -101,9 +103,11 @@ verbs! {
     "unset" => unset::Unset,
     "rename" => rename::Rename,
     "logs" => logs::Logs,
+    "record" => record::Record,
     "send" => send::Send,
     "wait" => wait::Wait,
     "exec" => exec::Exec,
+    "env" => env::Env,
     "ps" => ps::Ps,
     "tree" => tree::Tree,
     "doctor" => doctor::Doctor,

@@ -24,6 +24,7 @@ pub fn launch(owned: &Owned) -> Result<Connection, Error> {
         .try_clone_to_owned()
         .map_err(Error::io("duplicate the session's lock"))?;
     let session = owned.session();
+    crate::lend_agent(session);
     // No pre_exec and no other directory: without them the standard library can use posix_spawn, which copies no
     // page tables. The holder finds the session's directory by the lock.
     Command::new("/proc/self/exe")

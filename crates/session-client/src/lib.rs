@@ -15,12 +15,14 @@
 //! # }
 //! ```
 
+mod agent;
 mod connection;
 mod error;
 mod incoming;
 mod launch;
 mod reach;
 
+pub use agent::lend_agent;
 pub use connection::Connection;
 pub use error::Error;
 pub use incoming::Incoming;

@@ -52,6 +52,9 @@ impl Holder {
                 }
                 self.status_value()
             }
+            Call::Environment {} => {
+                Ok(serde_json::to_value(self.environment()).unwrap_or_default())
+            }
             Call::Spawn(spawn) => match self.spawn(number, id.clone(), spawn) {
                 Ok(()) => return,
                 Err(error) => Err(error),
@@ -172,6 +175,9 @@ impl Holder {
             .flat_map(|process| &mut process.outputs)
         {
             output.set_limit(limit);
+        }
+        if set.changes.iter().any(|(key, _)| key == "size") {
+            self.size_process(ProcessId::MAIN);
         }
         self.publish();
         self.status_value()

@@ -74,8 +74,10 @@ pub(crate) struct Input {
     /// Bytes received in all.
     pub(crate) received: u64,
     pub(crate) size: Option<Size>,
-    /// Rises with each keystroke of any client: the highest leads the size.
+    /// The moment of its last keystroke, as [`crate::sizing::Say`] has it.
     pub(crate) typed: u64,
+    /// The moment in which its size was last another.
+    pub(crate) sized: u64,
     /// Calls to answer when so many bytes were taken in all, in order.
     pub(crate) waiting: std::collections::VecDeque<(u64, Value)>,
     pub(crate) interactive: bool,

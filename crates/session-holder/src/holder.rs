@@ -67,8 +67,10 @@ pub(crate) struct Holder {
     /// What a person should know.
     pub(crate) notes: Vec<String>,
     pub(crate) facts: Facts,
-    /// Keystrokes seen, of any client: tells who typed last.
-    pub(crate) keystrokes: u64,
+    /// Counts keystrokes and sizes of all clients: tells what came last.
+    pub(crate) moments: u64,
+    /// What the person who attached last said of its environment.
+    pub(crate) followed: Option<session_protocol::Environment>,
     /// ECHILD was seen and nothing was started since.
     pub(crate) childless: bool,
     pub(crate) origin: Instant,
@@ -175,7 +177,8 @@ impl Holder {
             killing: None,
             notes: Vec::new(),
             facts: Facts::default(),
-            keystrokes: 0,
+            moments: 0,
+            followed: None,
             childless: true,
             origin: Instant::now(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),

@@ -75,6 +75,11 @@ impl Output {
         self.log.set_limit(limit);
     }
 
+    /// What comes next is another run's.
+    pub(crate) fn begin_run(&mut self) {
+        self.log.begin_run();
+    }
+
     /// Bytes that the disk did not take, in all.
     pub(crate) fn lost(&self) -> u64 {
         self.log.lost()

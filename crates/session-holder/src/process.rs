@@ -64,6 +64,11 @@ impl Process {
             .any(|output| output.stream.channel() == Channel::Pty)
     }
 
+    /// The size of its terminal, if it lives on one.
+    pub(crate) fn terminal_size(&self) -> Option<Size> {
+        self.run.as_ref()?.slave.as_ref().map(|_| self.size)
+    }
+
     pub(crate) fn output(&mut self, stream: StreamId) -> Option<&mut Output> {
         self.outputs
             .iter_mut()

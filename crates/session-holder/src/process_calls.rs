@@ -27,7 +27,7 @@ impl Holder {
         if attach.detach_others {
             self.detach_others(number, Some(id));
         }
-        let size = attach.size.map(clamp);
+        let (size, now) = (attach.size.map(clamp), self.moment());
         let process = self.processes.get_mut(&id).ok_or_else(|| {
             Error::new(
                 Code::NotFound,
@@ -75,11 +75,14 @@ impl Holder {
                 connection.inputs.push(Input::new(id));
             }
             if let Some(input) = connection.input(id) {
-                input.size = size;
+                (input.size, input.sized) = (size, now);
                 input.interactive = attach.interactive;
                 attached.input = Some((input.stream, input.received));
             }
             self.size_process(id);
+            if attach.interactive {
+                self.follow(attach.environment);
+            }
         }
         if attach.interactive {
             self.publish();
@@ -152,6 +155,7 @@ impl Holder {
                 pid: process.pid(),
                 command: process.command.clone(),
                 exit: process.exit,
+                size: process.terminal_size(),
             })
             .collect();
         serde_json::to_value(infos).unwrap_or_default()
@@ -216,7 +220,8 @@ impl Holder {
         };
         let record = self.owned.record();
         let pty = matches!(spawn.stdio, Stdio::Pty(_));
-        let mut env = program::environment(&spec, &record.id, &record.name, pty);
+        let agent = self.owned.session().agent();
+        let mut env = program::environment(&spec, &record.id, &record.name, pty, agent);
         for (key, value) in &spawn.env {
             env.insert(key.into(), value.as_os_str().to_owned());
         }

@@ -104,12 +104,13 @@ pub(crate) fn missing_part(file: &Path, error: &std::io::Error) -> String {
 }
 
 /// The environment of a session's processes: the holder's (which is that of whoever started it), what is set
-/// with `--env`, and who they are.
+/// with `--env`, and who they are. `agent` is where they find whichever SSH agent is at hand.
 pub(crate) fn environment(
     spec: &Spec,
     id: &Id,
     name: &Name,
     pty: bool,
+    agent: Option<PathBuf>,
 ) -> BTreeMap<OsString, OsString> {
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     if pty
@@ -118,6 +119,9 @@ pub(crate) fn environment(
             .is_none_or(|term| term.is_empty() || term == "dumb")
     {
         env.insert("TERM".into(), "xterm-256color".into());
+    }
+    if let Some(agent) = agent {
+        env.insert("SSH_AUTH_SOCK".into(), agent.into());
     }
     for (key, value) in &spec.env {
         env.insert(key.into(), OsString::from_vec(value.0.clone()));

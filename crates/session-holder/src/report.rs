@@ -6,6 +6,7 @@ use session_protocol::{Code, Error, ProcessId, State as Word, Status};
 use session_store::{Live, Record};
 
 use crate::holder::Holder;
+use crate::process::Process;
 use crate::supervision::{Rest, State};
 
 impl Holder {
@@ -68,6 +69,10 @@ impl Holder {
             unenforced: self.facts.unenforced.clone(),
             unwatched: false,
             notes,
+            size: self
+                .processes
+                .get(&ProcessId::MAIN)
+                .and_then(Process::terminal_size),
         }
     }
 
@@ -83,6 +88,11 @@ impl Holder {
                 .group
                 .as_ref()
                 .map(|group| group.path().as_os_str().to_owned().into()),
+            last_size: self
+                .processes
+                .get(&ProcessId::MAIN)
+                .filter(|main| main.is_pty())
+                .map(|main| main.size),
             truncated: false,
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 use session_protocol::{Code, Desired, Error, Exit, ProcessId, Signal, Size, Stdio, Timestamp};
-use session_store::{LastState, Record, Restart};
+use session_store::{LastState, Record, Restart, SizeRule};
 use session_sys::process::Reaped;
 
 use crate::budget::Limits;
@@ -187,17 +187,19 @@ impl Holder {
     fn try_spawn_main(&mut self) -> Result<(), Error> {
         self.in_force = self.owned.record().spec.clone();
         let spec = &self.in_force;
-        let size = self
-            .processes
-            .get(&ProcessId::MAIN)
-            .map_or(Size::default(), |main| main.size);
+        let before = self.processes.get(&ProcessId::MAIN).map(|main| main.size);
+        let size = match spec.size {
+            SizeRule::Fixed(size) => size,
+            _ => before.unwrap_or_default(),
+        };
         let stdio = if spec.pty {
             Stdio::Pty(size)
         } else {
             Stdio::Pipes
         };
         let record = self.owned.record();
-        let env = program::environment(spec, &record.id, &record.name, spec.pty);
+        let agent = self.owned.session().agent();
+        let env = program::environment(spec, &record.id, &record.name, spec.pty, agent);
         let launch = Launch {
             executable: Path::new(spec.executable.as_os_str()),
             command: &spec.command,
@@ -281,8 +283,10 @@ impl Holder {
         };
         main.command = command;
         main.paths = paths;
+        main.size = size;
         for output in &mut main.outputs {
             output.ended = None;
+            output.begin_run();
             output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());

@@ -7,9 +7,11 @@ use std::os::fd::AsFd;
 use rustix::event::epoll::{self, EventFlags};
 use serde_json::Value;
 use session_protocol::{Channel, Code, Error, INPUT_WINDOW, ProcessId, Size, StreamId};
+use session_store::SizeRule;
 
 use crate::connection::{Connection, Input};
 use crate::holder::Holder;
+use crate::sizing::{Say, choose};
 use crate::token::Token;
 
 /// The end-of-file character of a terminal, Ctrl-D unless the program chose another (termios(3)).
@@ -29,6 +31,7 @@ impl Input {
             received: 0,
             size: None,
             typed: 0,
+            sized: 0,
             waiting: std::collections::VecDeque::new(),
             interactive: false,
         }
@@ -74,11 +77,9 @@ impl Holder {
         self.give_input(process);
     }
 
-    /// The client `number` typed: its terminal leads the size from now on.
+    /// The client `number` typed: its terminal may lead the size from now on.
     fn lead(&mut self, number: u64, process: ProcessId) {
-        let leads = self.leader(process) == Some(number);
-        self.keystrokes += 1;
-        let now = self.keystrokes;
+        let now = self.moment();
         if let Some(input) = self
             .connections
             .get_mut(&number)
@@ -86,9 +87,13 @@ impl Holder {
         {
             input.typed = now;
         }
-        if !leads {
-            self.size_process(process);
-        }
+        self.size_process(process);
+    }
+
+    /// The next of the moments that are compared.
+    pub(crate) fn moment(&mut self) -> u64 {
+        self.moments += 1;
+        self.moments
     }
 
     /// Input that came as a call; it is answered once the process took all of it.
@@ -278,34 +283,38 @@ impl Holder {
         process: ProcessId,
         size: Size,
     ) -> Result<Value, Error> {
+        let now = self.moment();
         let input = self
             .connections
             .get_mut(&number)
             .and_then(|connection| connection.input(process))
             .ok_or_else(|| Error::new(Code::Usage, "not attached with a say in the size"))?;
-        input.size = Some(clamp(size));
+        let size = Some(clamp(size));
+        if input.size != size {
+            (input.size, input.sized) = (size, now);
+        }
         self.size_process(process);
         Ok(Value::Object(serde_json::Map::new()))
     }
 
-    /// Who leads the size: the client that typed last; among those that never did, the one that came last.
-    fn leader(&self, process: ProcessId) -> Option<u64> {
-        let sized = self.connections.iter().filter_map(|(number, connection)| {
-            let input = connection
-                .inputs
-                .iter()
-                .find(|input| input.process == process && input.size.is_some())?;
-            Some((input.typed, *number))
-        });
-        sized.max().map(|(_, number)| number)
-    }
-
-    /// Gives the process its leader's size; without one it keeps what it has.
+    /// Gives the process the size that its clients and the attribute `size` come to; else it keeps what it has.
     pub(crate) fn size_process(&mut self, process: ProcessId) {
-        let leader = self
-            .leader(process)
-            .and_then(|number| self.connections.get_mut(&number));
-        let Some(size) = leader.and_then(|connection| connection.input(process)?.size) else {
+        // The attribute is about the session's terminal. Another process has one of its own, mostly with one client.
+        let rule = match process {
+            ProcessId::MAIN => self.owned.record().spec.size,
+            _ => SizeRule::Leader,
+        };
+        let says = self.connections.iter().filter_map(|(number, connection)| {
+            let mut inputs = connection.inputs.iter();
+            let input = inputs.find(|input| input.process == process)?;
+            Some(Say {
+                size: input.size?,
+                client: *number,
+                typed: input.typed,
+                sized: input.sized,
+            })
+        });
+        let Some(size) = choose(rule, says) else {
             return;
         };
         let Some(entry) = self
@@ -318,6 +327,9 @@ impl Holder {
         entry.size = size;
         if let Some(slave) = entry.run.as_ref().and_then(|run| run.slave.as_ref()) {
             let _: io::Result<()> = session_sys::pty::resize(slave, size.rows, size.cols);
+        }
+        if process == ProcessId::MAIN {
+            self.publish();
         }
     }
 }

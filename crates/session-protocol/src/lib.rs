@@ -14,6 +14,7 @@ mod message;
 mod signal;
 mod status;
 pub mod text;
+pub mod variables;
 
 pub use bytestring::{ByteString, is_unseen};
 pub use decoder::{Decoder, Event, ProtocolError};
@@ -28,3 +29,4 @@ pub use message::{
 };
 pub use signal::Signal;
 pub use status::{Desired, Exit, Scope, State, Status, Timestamp};
+pub use variables::{Environment, Variables};

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ByteString, Channel, Code, Error, Exit, ProcessId, Signal, Status, StreamId};
+use crate::{
+    ByteString, Channel, Code, Error, Exit, ProcessId, Signal, Status, StreamId, Variables,
+};
 
 /// One call with its id.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +62,9 @@ pub enum Call {
     /// From now on send [`Notice::Changed`] at every change; answered by [`Status`].
     #[serde(rename = "session.subscribe")]
     Subscribe {},
+    /// The variables of the client that attached last: [`crate::Environment`].
+    #[serde(rename = "session.environment")]
+    Environment {},
     /// Run a further process; answered once it runs. Its exit comes as [`Notice::Exited`].
     #[serde(rename = "process.spawn")]
     Spawn(Spawn),
@@ -193,6 +198,9 @@ pub struct Attach {
     /// Detach every other client first.
     #[serde(default)]
     pub detach_others: bool,
+    /// Variables of the caller's environment, of those in [`crate::variables::FOLLOWED`], if it is a person's who types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Variables>,
 }
 
 /// Where an attachment begins.
@@ -243,6 +251,9 @@ pub struct ProcessInfo {
     pub command: Vec<ByteString>,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// The size of its terminal, if it lives on one.
+    #[serde(default)]
+    pub size: Option<Size>,
 }
 
 /// Input for a process.
@@ -417,6 +428,7 @@ mod tests {
                     cols: 100,
                 }),
                 detach_others: false,
+                environment: Some(Variables::from([("DISPLAY".into(), ":1".into())])),
             }),
         };
         assert_eq!(Request::parse(call.to_json()).unwrap(), call);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteString, Signal};
+use crate::{ByteString, Signal, Size};
 
 /// A moment of wall-clock time, RFC 3339 in JSON. For showing only: timers never use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,6 +159,9 @@ pub struct Status {
     /// What a person should know: processes that could not be ended, output that was lost, a start that failed.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The size of the main process's terminal, while it has one.
+    #[serde(default)]
+    pub size: Option<Size>,
 }
 
 impl Status {
@@ -245,6 +248,7 @@ mod tests {
             unenforced: Vec::new(),
             unwatched: false,
             notes: Vec::new(),
+            size: None,
         }
     }
 

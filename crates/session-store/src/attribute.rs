@@ -38,7 +38,7 @@ type Setter = fn(&mut Spec, &str, &[u8]) -> Option<()>;
 type Getter = fn(&Spec, &str) -> Option<Vec<u8>>;
 
 /// All attributes, in the order of `get`.
-pub const ATTRIBUTES: [Attribute; 16] = [
+pub const ATTRIBUTES: [Attribute; 17] = [
     Attribute {
         word: "name",
         help: "what the session is called",
@@ -250,6 +250,18 @@ pub const ATTRIBUTES: [Attribute; 16] = [
         effect: Effect::NextStart,
         set: |spec, _, value| yes(value).map(|yes| spec.pty = yes),
         show: |spec, _| word(no_or_yes(spec.pty)),
+    },
+    Attribute {
+        word: "size",
+        help: "whose terminal decides the size: who typed last, the smallest, who came or changed last, or nobody's",
+        values: "leader, smallest, latest, or fixed with columns and lines such as 'fixed 120x40'",
+        default: "leader",
+        effect: Effect::Now,
+        set: |spec, _, value| {
+            spec.size = text(value)?.parse().ok()?;
+            Some(())
+        },
+        show: |spec, _| word(&spec.size.to_string()),
     },
 ];
 

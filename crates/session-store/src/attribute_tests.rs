@@ -59,6 +59,8 @@ fn values_are_shown_as_they_were_set() {
         ("limit.cputime", "60", "60s"),
         ("limit.core", "0", "0"),
         ("pty", "no", "no"),
+        ("size", "smallest", "smallest"),
+        ("size", "fixed 120x40", "fixed 120x40"),
         ("command", r#"["a","it's"]"#, r#"['a', "it's"]"#),
     ] {
         spec.set(key, Some(value.as_bytes())).unwrap();
@@ -110,6 +112,8 @@ fn nonsense_changes_nothing_and_names_what_is_known() {
         ("title", &[b'x'; 1025]),
         ("name", b"x"),
         ("pty", b""),
+        ("size", b"120x40"),
+        ("size", b"fixed 0x40"),
     ] {
         let error = spec.set(key, Some(value)).unwrap_err().to_string();
         assert!(

@@ -4,6 +4,7 @@
 //! to be written is a lock on a byte of its `live` file ([`Owned`]); a name is a symbolic link that only one
 //! can make. Everything is reached relative to a directory that was opened and checked once ([`Root`]).
 
+mod agent;
 pub mod attribute;
 mod claim;
 mod create;
@@ -20,6 +21,7 @@ mod record;
 mod root;
 mod session;
 pub mod size;
+mod size_rule;
 pub mod span;
 mod spec;
 mod survey;
@@ -36,6 +38,7 @@ pub use python::repr;
 pub use record::{Kept, Last, LastState, Record};
 pub use root::Root;
 pub use session::Session;
+pub use size_rule::{BadSizeRule, SizeRule};
 pub use spec::{OnBoot, Restart, RestartLimit, Spec};
 pub use survey::{Damaged, Finding, Trouble};
 

@@ -1,7 +1,7 @@
 //! What is, in one small block that the holder rewrites in place and `ls` reads with a single system call.
 
 use serde::{Deserialize, Serialize};
-use session_protocol::{ByteString, Status};
+use session_protocol::{ByteString, Size, Status};
 
 use crate::record::number;
 
@@ -29,6 +29,9 @@ pub struct Live {
     /// own, which after another login is not theirs.
     #[serde(default)]
     pub cgroup: Option<ByteString>,
+    /// The size that the main process's terminal has, or had last.
+    #[serde(default)]
+    pub last_size: Option<Size>,
     /// Something did not fit: command and directory are whole in the record only. Set by the writer.
     #[serde(default)]
     pub truncated: bool,
@@ -165,6 +168,7 @@ pub(crate) mod tests {
             unenforced: Vec::new(),
             unwatched: false,
             notes: Vec::new(),
+            size: None,
         };
         let (holder, boot_id) = (1, [0xab; 16]);
         Live {
@@ -174,6 +178,7 @@ pub(crate) mod tests {
             started_boottime_ms: Some(1000),
             retry_boottime_ms: None,
             cgroup: Some("/sys/fs/cgroup/a/session-0123456789abcdef".into()),
+            last_size: None,
             truncated: false,
         }
     }

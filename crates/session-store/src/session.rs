@@ -266,6 +266,7 @@ impl Session {
             unenforced: Vec::new(),
             unwatched: survivor.is_some(),
             notes,
+            size: None,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use session_protocol::{ByteString, Signal};
 
 use crate::record::Kept;
-use crate::span;
+use crate::{SizeRule, span};
 
 /// The attributes of a session. [`crate::attribute`] reads and shows them as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct Spec {
     pub limits: BTreeMap<String, String>,
     /// A terminal, or pipes.
     pub pty: bool,
+    /// Whose terminal decides the size of the session's.
+    #[serde(skip_serializing_if = "SizeRule::is_default")]
+    pub size: SizeRule,
     /// Fields of a later version, kept as they are.
     #[serde(flatten)]
     pub kept: Kept,
@@ -84,6 +87,7 @@ impl Default for Spec {
             log_limit: 16 << 20,
             limits: BTreeMap::new(),
             pty: true,
+            size: SizeRule::default(),
             kept: Kept::new(),
         }
     }

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use session_client::{Asked, Connection};
 use session_protocol::{
-    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status,
+    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status, variables,
 };
 use session_store::Session;
 use session_sys::event::SignalFd;
@@ -29,6 +29,9 @@ use crate::terminal::{self, RawMode};
 /// You see what the session shows and type into it. Several may attach at once. The detach key, Ctrl-\, leaves
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
+///
+/// The session's terminal has one size for all: that of the client that typed last, unless the attribute size says
+/// otherwise. A client with -r has no say in it.
 ///
 /// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere;
 /// with -r it is only waited for.
@@ -168,9 +171,15 @@ impl Attach {
             read_only: self.read_only,
             size: Some(terminal::size()),
             detach_others: self.detach_others,
+            environment: (!self.read_only).then(|| variables::followed(std::env::vars_os())),
         };
         Ok(match session_client::ask(session, Call::Attach(request))? {
-            Asked::Answer(connection, attached) => Some((connection, attached)),
+            Asked::Answer(connection, attached) => {
+                if !self.read_only {
+                    session_client::lend_agent(session);
+                }
+                Some((connection, attached))
+            }
             Asked::Owned(_) => None,
         })
     }

@@ -30,6 +30,7 @@ Examples:
   session create -n web -C /srv ./server -p 80
   session create -s -n backend myserver        waits for `session start backend`
   session create --restart always --limit memory=512M worker
+  session create --size 'fixed 120x40' -n report make report
   session create -a vim notes.txt              and attach to it at once")]
 pub(crate) struct Create {
     /// Its name; that of the command's file, with a number if that is taken
@@ -62,6 +63,8 @@ impl Create {
         lifecycle::check_open_files()?;
         let owned = context.root()?.create(wanted, spec)?;
         let status = if owned.record().spec.start_suspended {
+            // Whoever starts it may have none.
+            session_client::lend_agent(owned.session());
             match owned.make_durable() {
                 Ok(()) => {
                     let status = owned.status();

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 #[derive(Args, Debug)]
 #[command(after_help = r#"Examples:
   session set backend restart always
+  session set backend size smallest
   session set backend env.PORT 8080
   session set backend command '["myserver", "-v"]'
   session set backend command "$(session get other command)"

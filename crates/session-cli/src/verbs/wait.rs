@@ -264,6 +264,7 @@ fn idle(
             read_only: true,
             size: None,
             detach_others: false,
+            environment: None,
         };
         match quiet(&mut connection, request, span, deadline) {
             Ok(quiet) => return Ok(quiet.then_some(0)),

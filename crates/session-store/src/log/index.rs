@@ -30,6 +30,8 @@ pub(super) struct IndexWriter {
     file: Option<OwnedFd>,
     entries: u64,
     last: Option<i64>,
+    /// The next byte gets an entry, however soon it comes.
+    pub(super) due: bool,
 }
 
 impl IndexWriter {
@@ -39,6 +41,7 @@ impl IndexWriter {
             file: None,
             entries: 0,
             last: None,
+            due: false,
         }
     }
 
@@ -54,7 +57,7 @@ impl IndexWriter {
         let soon = self
             .last
             .is_some_and(|last| (0..APART).contains(&(now.millis() - last)));
-        if soon || self.entries > FREE + within / BYTES {
+        if !self.due && (soon || self.entries > FREE + within / BYTES) {
             return;
         }
         if self.file.is_none() {
@@ -74,6 +77,7 @@ impl IndexWriter {
         if rustix::io::pwrite(file, &entry, self.entries * ENTRY as u64) == Ok(ENTRY) {
             self.entries += 1;
             self.last = Some(now.millis());
+            self.due = false;
         }
     }
 }

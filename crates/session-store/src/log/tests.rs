@@ -277,6 +277,21 @@ fn a_clock_that_was_set_back_loses_nothing() {
 }
 
 #[test]
+fn where_a_run_began_is_known_to_the_byte() {
+    let place = Place::new();
+    let mut writer = place.writer(64 << 10);
+    // Too soon and too often for entries of their own.
+    for millis in 0..1000 {
+        writer.append(&[b"one"], at(millis)).unwrap();
+    }
+    writer.begin_run();
+    for _ in 0..2 {
+        writer.append(&[b"two"], at(1000)).unwrap();
+    }
+    assert_eq!(place.reader().since(at(1000)).unwrap(), 3000);
+}
+
+#[test]
 fn streams_are_apart_and_only_known_ones_exist() {
     let place = Place::new();
     let open = |process, channel| LogWriter::open(place.session.as_fd(), process, channel, 0);

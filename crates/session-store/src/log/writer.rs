@@ -133,6 +133,14 @@ impl LogWriter {
         self.lost
     }
 
+    /// What comes next is another run's: its first byte gets an entry of its own in the index of times. A segment that
+    /// is begun anew has one anyway.
+    pub fn begin_run(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.index.due = true;
+        }
+    }
+
     /// Keeps at most `limit` bytes from now on.
     pub fn set_limit(&mut self, limit: u64) {
         self.limit = limit.max(MIN_LIMIT);
