@@ -13,6 +13,7 @@ mod query;
 mod replay;
 mod screen;
 mod sequence;
+mod skip;
 
 pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};
 pub use replay::Replay;

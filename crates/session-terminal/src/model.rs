@@ -152,6 +152,19 @@ impl Model {
         self.term.mode().contains(mode)
     }
 
+    /// Line feeds in the last row scroll the whole screen, and nothing keeps what scrolls off.
+    pub(crate) fn scrolls_whole(&self) -> bool {
+        let Size { rows, .. } = self.size();
+        self.noted.region == (0, rows - 1)
+            && !self.has(TermMode::ORIGIN)
+            && self.term.history_size() == 0
+    }
+
+    /// The row the cursor is in.
+    pub(crate) fn row(&self) -> usize {
+        self.at().0
+    }
+
     pub(crate) fn on_alternate(&self) -> bool {
         self.has(TermMode::ALT_SCREEN)
     }

@@ -6,6 +6,7 @@ use alacritty_terminal::vte::ansi::{Processor, Timeout};
 
 use crate::model::{Model, Size};
 use crate::sequence::{Kind, Sequences};
+use crate::skip::Plan;
 use crate::{draw, query};
 
 /// Larger screens exist only as mistakes (a size of 65535 columns) and would cost gigabytes.
@@ -14,6 +15,10 @@ const LONGEST_SIDE: u16 = 1000;
 const MOST_CELLS: u32 = 1 << 18;
 /// CAN: what came before it of a sequence is given up.
 const CANCEL: &[u8] = b"\x18";
+/// Less output than this is parsed as it is.
+const WORTHWHILE: usize = 2048;
+/// Output that is parsed at once where it cannot be told whether it counts.
+const STEP: usize = 256;
 /// Bytes of one string (a title, a picture) that the emulator is given. It keeps them all until the string ends.
 const LONGEST_STRING: usize = 8192;
 
@@ -29,6 +34,7 @@ pub struct Screen {
     /// The first bytes of a character whose rest is still to come. The parser would take them, but vte 0.15 loses the
     /// character behind them.
     held: Vec<u8>,
+    plan: Plan,
 }
 
 /// Synchronised output (mode 2026) is drawn as it comes: nobody watches this screen while it does.
@@ -57,6 +63,7 @@ impl Screen {
             sequences: Sequences::default(),
             string: 0,
             held: Vec::new(),
+            plan: Plan::default(),
         }
     }
 
@@ -132,6 +139,36 @@ impl Screen {
         self.advance(&bytes[fed..end]);
     }
 
+    /// As [`Screen::feed`], but what provably leaves no trace on the screen is passed over: for output that nobody is
+    /// shown line by line. A screen with a history has every line parsed.
+    pub fn catch_up(&mut self, mut bytes: &[u8]) {
+        while bytes.len() >= WORTHWHILE {
+            let begun = self.sequences.is_inside() || !self.held.is_empty();
+            if begun || !self.model.scrolls_whole() {
+                // In a sequence, or one is needed that gives the whole screen back.
+                let (now, later) = bytes.split_at(STEP.min(bytes.len()));
+                self.feed(now);
+                bytes = later;
+                continue;
+            }
+            let mut plan = std::mem::take(&mut self.plan);
+            let rows = self.model.size().rows;
+            plan.make(bytes, self.model.row(), rows);
+            let mut from = 0;
+            if let Some(begin) = plan.begin(bytes, rows) {
+                plan.state(begin).for_each(|range| self.feed(&bytes[range]));
+                self.feed(format!("\x1b[{rows};1H").as_bytes());
+                from = begin;
+            }
+            // With what ends the stretch, so that the next one begins behind it.
+            let end = (plan.end() + STEP).min(bytes.len());
+            self.plan = plan;
+            self.feed(&bytes[from..end]);
+            bytes = &bytes[end..];
+        }
+        self.feed(bytes);
+    }
+
     fn advance(&mut self, bytes: &[u8]) {
         self.processor.advance(&mut self.model, bytes);
     }
@@ -185,4 +222,4 @@ fn clamp(rows: u16, cols: u16) -> Size {
 
 #[cfg(test)]
 #[path = "screen_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ fn shown(rows: u16, cols: u16, output: &[u8]) -> Screen {
 }
 
 /// Everything a screen is, as text that can be compared and read.
-fn state(screen: &mut Screen) -> String {
+pub(crate) fn state(screen: &mut Screen) -> String {
     let on_alternate = screen.model.on_alternate();
     // How links without a name are told apart does not matter; the saved cursor is shown below.
     let noted = crate::model::Noted { links: 0, main_saved: None, ..screen.model.noted.clone() };
