@@ -67,7 +67,7 @@ impl Text {
     }
 
     /// About 64 KiB that can be repeated.
-    fn block(self) -> Vec<u8> {
+    pub(crate) fn block(self) -> Vec<u8> {
         let mut block = String::new();
         let mut line = 0;
         while block.len() < 64 * 1024 {

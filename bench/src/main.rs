@@ -5,6 +5,7 @@
 
 mod arena;
 mod client;
+mod emulator;
 mod fifo;
 mod generator;
 mod guard;
@@ -59,6 +60,19 @@ enum Role {
         bytes: u64,
         go: OsString,
     },
+    /// Counts the instructions that a screen costs a byte of output, under callgrind
+    Emulator {
+        /// How much output
+        #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+        mib: u32,
+    },
+    /// Output through a screen, for callgrind.
+    #[command(name = "__emulate", hide = true)]
+    Emulate {
+        text: Text,
+        way: emulator::Way,
+        mib: u32,
+    },
     /// A program that prints a lot and paints full screens, then writes a byte to a FIFO.
     #[command(name = "__burst", hide = true)]
     Burst { done: OsString },
@@ -69,6 +83,11 @@ fn main() -> ExitCode {
     let result = match &options.role {
         None => guard::run(&options),
         Some(Role::Measure { directory }) => measure::run(&options, directory),
+        Some(Role::Emulator { mib }) => emulator::count(*mib),
+        Some(Role::Emulate { text, way, mib }) => {
+            emulator::feed(*text, *way, *mib);
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Role::Print { text, bytes, go }) => generator::print(*text, *bytes, go),
         Some(Role::Burst { done }) => generator::burst(done),
     };

@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     kept: Vec<Kept>,
     /// Where in it the cursor may be above the bottom row.
     above: Vec<Range<usize>>,
+    /// Somewhere there is a byte in the text that has to be looked at by itself.
+    suspicious: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,20 +60,24 @@ impl Plan {
     pub(crate) fn make(&mut self, bytes: &[u8], row: usize, rows: usize) {
         self.kept.clear();
         self.above.clear();
+        self.suspicious = is_suspicious(bytes);
         let bottom = rows - 1;
         // The cursor is in this row or below, and since when it may be above the last one.
         let (mut bound, mut since) = (row.min(bottom), 0);
         let mut at = 0;
         self.end = loop {
-            let run = memchr::memchr(0x1b, &bytes[at..]).map_or(bytes.len(), |len| at + len);
-            let (stop, feeds) = self.text(bytes, at..run);
-            if bound < bottom && feeds > 0 {
+            let run = find_escape(bytes, at);
+            let stop = if self.suspicious { self.text(bytes, at..run) } else { run };
+            if bound < bottom {
                 let missing = bottom - bound;
-                bound = (bound + feeds).min(bottom);
-                let arrival = memchr::memchr_iter(b'\n', &bytes[at..stop]).nth(missing - 1);
-                if let Some(arrival) = arrival {
+                let mut feeds = memchr::memchr_iter(b'\n', &bytes[at..stop]);
+                match feeds.clone().nth(missing - 1) {
                     // Not behind it: the row is the last one, but nothing scrolled.
-                    self.above.push(since..at + arrival + 1);
+                    Some(arrival) => {
+                        bound = bottom;
+                        self.above.push(since..at + arrival + 1);
+                    }
+                    None => bound += feeds.by_ref().count(),
                 }
             }
             at = stop;
@@ -158,29 +164,23 @@ impl Plan {
         });
     }
 
-    /// Looks at characters outside sequences: how far they are known, and how many line feeds are among them.
-    fn text(&mut self, bytes: &[u8], range: Range<usize>) -> (usize, usize) {
-        let (suspicious, feeds) = survey(&bytes[range.clone()]);
-        if !suspicious {
-            return (range.end, feeds);
-        }
-        let mut feeds = 0;
+    /// Looks at characters outside sequences one by one, and says how far they are known.
+    fn text(&mut self, bytes: &[u8], range: Range<usize>) -> usize {
         for at in range.clone() {
             match bytes[at] {
-                b'\n' => feeds += 1,
                 // SO and SI.
                 0x0e | 0x0f => self.keep(at, 1, Kind::Mode),
-                // NUL, BEL, BS, HT, CR.
-                0x00 | 0x07..=0x09 | b'\r' => {}
-                0x00..0x20 => return (at, feeds),
+                // NUL, BEL, BS, HT, LF, CR.
+                0x00 | 0x07..=0x0a | b'\r' => {}
+                0x00..0x20 => return at,
                 // The first byte of a C1 control, or of a character that looks like one as long as it is cut.
                 0xc2 if bytes.get(at + 1).is_none_or(|next| (0x80..0xa0).contains(next)) => {
-                    return (at, feeds);
+                    return at;
                 }
                 _ => {}
             }
         }
-        (range.end, feeds)
+        range.end
     }
 }
 
@@ -188,20 +188,49 @@ fn is_line_end(bytes: &[u8], feed: usize) -> bool {
     feed > 0 && bytes[feed - 1] == b'\r'
 }
 
-/// Whether there is any byte that has to be looked at by itself, and how many line feeds there are. Without branches, so
-/// that the compiler has many bytes looked at in one instruction.
-fn survey(bytes: &[u8]) -> (bool, usize) {
-    let (mut suspicious, mut feeds) = (0u8, 0usize);
-    for chunk in bytes.chunks(128) {
-        let mut count = 0u8;
+/// Whether there is any byte that has to be looked at by itself. Without branches, so that the compiler has many bytes
+/// looked at in one instruction.
+fn is_suspicious(bytes: &[u8]) -> bool {
+    bytes.chunks(4096).any(|chunk| {
+        let mut found = 0;
         for &byte in chunk {
-            let control = byte < 0x20 && byte != b'\n' && byte != b'\r' && byte != b'\t';
-            suspicious |= u8::from(control | (byte == 0xc2));
-            count += u8::from(byte == b'\n');
+            // Below 8, or from VT to SUB without CR, or what begins a C1 control.
+            let control = (byte.wrapping_sub(0x0b) < 0x10) & (byte != b'\r');
+            found |= u8::from((byte < 8) | control | (byte.wrapping_sub(0x1c) < 4) | (byte == 0xc2));
         }
-        feeds += usize::from(count);
+        found != 0
+    })
+}
+
+/// The next ESC from `at` on, or the end. Sequences often follow upon one another closely.
+fn find_escape(bytes: &[u8], at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut at = at;
+    for _ in 0..2 {
+        let Some(&word) = bytes[at..].first_chunk::<8>() else {
+            break;
+        };
+        // A byte that is zero borrows from its top bit; the lowest such bit is right.
+        let word = u64::from_le_bytes(word) ^ (ONES * 0x1b);
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES * 0x80);
+        if zeros != 0 {
+            return at + (zeros.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
     }
-    (suspicious != 0, feeds)
+    memchr::memchr(0x1b, &bytes[at..]).map_or(bytes.len(), |len| at + len)
+}
+
+/// How many bytes from `at` on are from 0x30 to 0x3f: parameters, or what ECMA-48 reserves. `None` up to the end.
+fn params(bytes: &[u8], at: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    if let Some(&word) = bytes[at..].first_chunk::<8>() {
+        let other = (u64::from_le_bytes(word) ^ (ONES * 0x30)) & (ONES * 0xf0);
+        if other != 0 {
+            return Some((other.trailing_zeros() / 8) as usize);
+        }
+    }
+    bytes[at..].iter().position(|byte| byte & 0xf0 != 0x30)
 }
 
 /// The sequence that `bytes` begin with: its length and what it does. `None` if it is not all there.
@@ -220,24 +249,17 @@ fn sequence(bytes: &[u8]) -> Option<(usize, Effect)> {
 }
 
 fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
-    let mut at = 2;
-    let prefix = match *bytes.get(at)? {
-        prefix @ b'<'..=b'?' => {
-            at += 1;
-            prefix
-        }
-        _ => 0,
+    let count_params = params(bytes, 2)?;
+    let (params, last) = (&bytes[2..2 + count_params], bytes[2 + count_params]);
+    let len = 3 + count_params;
+    let (prefix, params) = match params {
+        [prefix @ b'<'..=b'?', params @ ..] => (*prefix, params),
+        params => (0, params),
     };
-    let params = at;
-    // Parameters are digits, `:` and `;`.
-    while (0x30..0x3c).contains(bytes.get(at)?) {
-        at += 1;
-    }
-    let (params, last) = (&bytes[params..at], bytes[at]);
-    let len = at + 1;
     let effect = match (prefix, last) {
         (0, b'm') => Effect::Kept(match params {
-            b"" | b"0" | [b'0', b';', ..] => Kind::Reset,
+            b"" | b"0" => Kind::Reset,
+            [b'0', b';', rest @ ..] if rest.iter().all(|byte| *byte < b'<') => Kind::Reset,
             _ => Kind::Attributes,
         }),
         // EL, ECH, DCH, ICH, CUF, CUB, CHA, HPA, HPR.
