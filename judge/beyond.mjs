@@ -1,15 +1,18 @@
 // What xterm.js leaves to others or does not know: keyboard protocols, further private modes, colours, queries.
 
 /** Modes that `state.mjs` reads from xterm.js itself, or that are no state but acts. */
-const KNOWN = new Set([1, 3, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1006, 1016, 1047, 1048, 1049, 2004, 2026]);
+const KNOWN = new Set([1, 3, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1047, 1048, 1049, 2004, 2026]);
+/** Encodings of mouse events. xterm has one at a time, and a reset is meant for that one; xterm.js knows two of them. */
+const MOUSE_ENCODINGS = new Set([1005, 1006, 1015, 1016]);
 /** Modes that are set from the start. */
-const SET_AT_FIRST = new Set([8]);
+const SET_AT_FIRST = new Set([8, 1034, 1035]);
 /** How deep the stacks of keyboard flags are. */
 const DEEPEST = 16;
 
 export class Beyond {
   #terminal;
   #modes = new Map();
+  #mouseEncoding = 0;
   #keys = { normal: [0], alternate: [0] };
   #modifyOtherKeys = 0;
   #colours = new Map();
@@ -76,6 +79,10 @@ export class Beyond {
     return [...this.#modes].filter(([mode, set]) => set !== SET_AT_FIRST.has(mode)).map(([mode, set]) => (set ? mode : -mode)).sort((a, b) => a - b);
   }
 
+  mouseEncoding() {
+    return this.#mouseEncoding;
+  }
+
   keyboard() {
     return { kitty: this.#keys, modifyOtherKeys: this.#modifyOtherKeys };
   }
@@ -99,7 +106,12 @@ export class Beyond {
 
   #mode(params, set) {
     for (const mode of params.flat()) {
-      if (!KNOWN.has(mode)) this.#modes.set(mode, set);
+      if (MOUSE_ENCODINGS.has(mode)) {
+        if (set) this.#mouseEncoding = mode;
+        else if (this.#mouseEncoding === mode) this.#mouseEncoding = 0;
+      } else if (!KNOWN.has(mode)) {
+        this.#modes.set(mode, set);
+      }
     }
     return false;
   }
@@ -119,6 +131,7 @@ export class Beyond {
 
   #reset() {
     this.#modes.clear();
+    this.#mouseEncoding = 0;
     this.#keys = { normal: [0], alternate: [0] };
     this.#modifyOtherKeys = 0;
   }

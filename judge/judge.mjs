@@ -14,6 +14,7 @@
 // puts it right, and says why; what xterm.js does not know at all is kept by `beyond.mjs`.
 
 import { createInterface } from "node:readline";
+import { Unicode11Addon } from "@xterm/addon-unicode11";
 import xterm from "@xterm/headless";
 
 import { Beyond } from "./beyond.mjs";
@@ -30,6 +31,9 @@ function judge(request) {
     logLevel: "off",
     windowOptions: { getWinSizeChars: true, getWinSizePixels: true, getCellSizePixels: true, pushTitle: true, popTitle: true },
   });
+  // Two columns for emoji; without it the widths are those of Unicode 6.
+  terminal.loadAddon(new Unicode11Addon());
+  terminal.unicode.activeVersion = "11";
   mend(terminal._core);
   const beyond = new Beyond(terminal);
   const states = [];

@@ -149,7 +149,7 @@ export function state(core, beyond) {
       synchronizedOutput: dec.synchronizedOutput,
       wraparound: dec.wraparound,
       mouse: core.coreMouseService.activeProtocol,
-      mouseEncoding: core.coreMouseService.activeEncoding,
+      mouseEncoding: beyond.mouseEncoding(),
       private: beyond.privateModes(),
     },
     keyboard: beyond.keyboard(isAlternate),

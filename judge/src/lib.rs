@@ -55,7 +55,7 @@ impl Judge {
     /// Starts one; `None`, said loudly, where there is no Node or where xterm.js is not installed.
     pub fn start() -> Option<Self> {
         let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-        if !home.join("node_modules/@xterm/headless").is_dir() {
+        if !home.join("node_modules/@xterm").is_dir() {
             eprintln!("SKIPPED: no second terminal emulator; `npm ci` in judge/ installs it");
             return None;
         }
