@@ -1,7 +1,10 @@
 // What xterm.js leaves to others or does not know: keyboard protocols, further private modes, colours, queries.
 
-/** Modes that `state.mjs` reads from xterm.js itself, or that are no state but acts. */
-const KNOWN = new Set([1, 3, 6, 7, 9, 12, 25, 45, 47, 66, 1000, 1002, 1003, 1004, 1047, 1048, 1049, 2004, 2026]);
+/**
+ * Modes that xterm.js does not know: reverse video, key repeat, what the backarrow key sends, scrolling by keys and
+ * wheel, meta and alt keys, urgency, grapheme clusters, reports of the colour scheme and of the size.
+ */
+const NOTED = new Set([5, 8, 67, 1007, 1010, 1011, 1034, 1035, 1036, 1037, 1039, 1042, 1043, 2027, 2031, 2048]);
 /** Encodings of mouse events. xterm has one at a time, and a reset is meant for that one; xterm.js knows two of them. */
 const MOUSE_ENCODINGS = new Set([1005, 1006, 1015, 1016]);
 /** Modes that are set from the start. */
@@ -109,7 +112,7 @@ export class Beyond {
       if (MOUSE_ENCODINGS.has(mode)) {
         if (set) this.#mouseEncoding = mode;
         else if (this.#mouseEncoding === mode) this.#mouseEncoding = 0;
-      } else if (!KNOWN.has(mode)) {
+      } else if (NOTED.has(mode)) {
         this.#modes.set(mode, set);
       }
     }

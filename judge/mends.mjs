@@ -4,6 +4,13 @@
 export function mend(core) {
   savedCursor(core);
   sharedMargins(core);
+  originMode(core);
+  tabAtTheMargin(core);
+  linesOutside(core);
+  links(core);
+  combining(core);
+  charsets(core);
+  alignment(core);
   fullReset(core);
 }
 
@@ -51,7 +58,11 @@ function savedCursor(core) {
   const softReset = handler.softReset.bind(handler);
   handler.softReset = (params) => {
     core.buffer.kept = undefined;
-    return softReset(params);
+    // DECSTR leaves these alone (xterm: ReallyReset); xterm.js resets all of them.
+    const { bracketedPasteMode, sendFocus, synchronizedOutput, cursorStyle, cursorBlink } = core.coreService.decPrivateModes;
+    softReset(params);
+    Object.assign(core.coreService.decPrivateModes, { bracketedPasteMode, sendFocus, synchronizedOutput, cursorStyle, cursorBlink });
+    return true;
   };
 }
 
@@ -68,9 +79,101 @@ function sharedMargins(core) {
   }
 }
 
-/** RIS ends LNM and ?12 too; in xterm.js they are options, which outlive it. */
+/** In origin mode xterm.js adds the top margin to where a relative move, CHA or HPA leads: the row would change. */
+function originMode(core) {
+  const handler = core._inputHandler;
+  const go = (x, y) => {
+    core.buffer.x = x;
+    core.buffer.y = y;
+    handler._restrictCursor();
+    return true;
+  };
+  handler._moveCursor = (x, y) => {
+    handler._restrictCursor();
+    go(core.buffer.x + x, core.buffer.y + y);
+  };
+  handler.cursorCharAbsolute = (params) => go((params.params[0] || 1) - 1, core.buffer.y);
+  handler.charPosAbsolute = handler.cursorCharAbsolute;
+}
+
+/** While a wrap is due the cursor is on the last column, and so is a tab stop set there; xterm.js sets it behind. */
+function tabAtTheMargin(core) {
+  const handler = core._inputHandler;
+  for (const name of ["tabSet", "tabClear"]) {
+    const act = handler[name].bind(handler);
+    handler[name] = (params) => {
+      const { x } = core.buffer;
+      core.buffer.x = Math.min(x, core.cols - 1);
+      act(params);
+      core.buffer.x = x;
+      return true;
+    };
+  }
+}
+
+/** IL and DL outside the margins do nothing; in xterm.js a wrap that is due is forgotten. */
+function linesOutside(core) {
+  const handler = core._inputHandler;
+  for (const name of ["insertLines", "deleteLines"]) {
+    const act = handler[name].bind(handler);
+    handler[name] = (params) => {
+      const { y, scrollTop, scrollBottom } = core.buffer;
+      return y < scrollTop || y > scrollBottom || act(params);
+    };
+  }
+}
+
+/** A link lives on when the row is erased that it began in. */
+function links(core) {
+  core._oscLinkService._removeMarkerFromLink = () => {};
+}
+
+/** A combining character joins what is left of it, whatever sequence came between; in xterm.js only what came just before. */
+function combining(core) {
+  const handler = core._inputHandler;
+  const print = handler.print.bind(handler);
+  handler.print = (data, start, end) => {
+    const { x, y, ybase, lines } = core.buffer;
+    if (!handler._parser.precedingJoinState && x > 0) {
+      const width = lines.get(ybase + y).getWidth(x - 1) || 2;
+      // As UnicodeService.createPropertyValue has it.
+      handler._parser.precedingJoinState = width << 1;
+    }
+    print(data, start, end);
+  };
+}
+
+/**
+ * ASCII, British and graphics are what a terminal in UTF-8 has; national sets want a mode of their own in xterm, and GR
+ * is not used. xterm.js takes all sets, and LS1R to LS3R for LS1 to LS3.
+ */
+function charsets(core) {
+  const handler = core._inputHandler;
+  const select = handler.selectCharset.bind(handler);
+  handler.selectCharset = (of) => !"()*+".includes(of[0]) || !"0AB".includes(of[1]) || select(of);
+  for (const final of ["~", "}", "|"]) handler.registerEscHandler({ final }, () => true);
+}
+
+/** DECALN ends margins and origin mode first, and its E have no attributes (xterm: CASE_DECALN). */
+function alignment(core) {
+  const handler = core._inputHandler;
+  const fill = handler.screenAlignmentPattern.bind(handler);
+  handler.screenAlignmentPattern = () => {
+    core.coreService.decPrivateModes.origin = false;
+    Object.assign(core.buffer, { scrollTop: 0, scrollBottom: core.rows - 1 });
+    const pen = handler._curAttrData;
+    handler._curAttrData = pen.clone();
+    Object.assign(handler._curAttrData, { fg: 0, bg: 0 });
+    fill();
+    handler._curAttrData = pen;
+    return true;
+  };
+}
+
+/** RIS shows the cursor, and ends LNM and ?12; in xterm.js these are options, which outlive it. */
 function fullReset(core) {
   core._inputHandler.onRequestReset(() => {
+    core.coreService.isCursorHidden = false;
     core.optionsService.options.convertEol = false;
     core.optionsService.options.cursorBlink = false;
   });

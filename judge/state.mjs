@@ -29,6 +29,7 @@ const MODE = 0x3000000;
 const PALETTE_16 = 0x1000000;
 const PALETTE_256 = 0x2000000;
 const HAS_EXTENDED = 0x10000000;
+const UNDERLINE = 0x10000000;
 
 /** A colour in 26 bits: `3` of the sixteen, `p3` of the 256, `#rrggbb`; null if it is the default. */
 function colour(bits) {
@@ -44,18 +45,28 @@ function colour(bits) {
   }
 }
 
-/** A link's address, with its id if it has one. */
+/**
+ * A link's address, and which one it is of those with this address, in the order that they are met on the screen: ids
+ * are nobody's business, but which cells belong to one link can be seen.
+ */
 function link(core, urlId) {
   const data = urlId ? core._oscLinkService.getLinkData(urlId) : undefined;
-  return data ? `${data.uri}${data.id === undefined ? "" : `#id=${data.id}`}` : null;
+  if (!data) return null;
+  const met = (links[data.uri] ??= []);
+  if (!met.includes(urlId)) met.push(urlId);
+  return `${data.uri}#${met.indexOf(urlId)}`;
 }
+
+/** Of the state that is being put together: the links met. */
+let links = {};
 
 /** Attributes as words. `isBlank`: only those that show on a blank. */
 function attributes(core, of, isBlank = false) {
   if (of.fg === 0 && of.bg === 0) return "";
   const words = [];
   const extended = of.bg & HAS_EXTENDED ? of.extended : undefined;
-  const underline = of.isUnderline() ? (extended?.underlineStyle || 1) : 0;
+  // Not `underlineStyle`, which is dashes for every link.
+  const underline = of.fg & UNDERLINE ? ((extended?._ext >> 26) & 7 || 1) : 0;
   const hasInk = underline || of.isInverse() || of.isStrikethrough() || of.isOverline();
   const ink = !isBlank || hasInk;
   const put = (name, value) => value && words.push(value === true ? name : `${name}=${value}`);
@@ -65,8 +76,7 @@ function attributes(core, of, isBlank = false) {
   put("dim", ink && !!of.isDim());
   put("italic", !isBlank && !!of.isItalic());
   put("underline", underline);
-  // -1 is what SGR 59 leaves.
-  put("line", underline && extended && extended.underlineColor !== -1 && colour(extended.underlineColor));
+  put("line", underline && extended && lineColour(extended));
   put("blink", ink && !!of.isBlink());
   put("inverse", !!of.isInverse());
   put("invisible", ink && !!of.isInvisible());
@@ -75,6 +85,12 @@ function attributes(core, of, isBlank = false) {
   put("protected", !!of.isProtected());
   put("link", extended && link(core, extended.urlId));
   return words.join(" ");
+}
+
+/** The colour of underlines. SGR 59 leaves white in xterm.js, for want of a bit; it means none. */
+function lineColour(extended) {
+  const shown = colour(extended.underlineColor);
+  return shown === "#ffffff" ? null : shown;
 }
 
 /** Rows `from` to `to` of a buffer. */
@@ -118,6 +134,7 @@ function saved(core, buffer) {
 
 /** The state of `core`, and of what `beyond` knows. */
 export function state(core, beyond) {
+  links = {};
   const { active, alt, normal } = core.buffers;
   const { decPrivateModes: dec, modes, isCursorHidden } = core.coreService;
   const options = core.optionsService.rawOptions;
@@ -169,6 +186,6 @@ export function state(core, beyond) {
 /** The pen's colour of underlines counts also while nothing is underlined. */
 function penWords(core, pen) {
   const words = attributes(core, pen);
-  const line = pen.extended.underlineColor !== -1 && colour(pen.extended.underlineColor);
+  const line = lineColour(pen.extended);
   return line && !words.includes("line=") ? `${words} line=${line}`.trim() : words;
 }
