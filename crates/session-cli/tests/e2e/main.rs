@@ -11,6 +11,7 @@ mod doctor;
 mod exec;
 mod output;
 mod protocol;
+mod restore;
 mod seed;
 mod state;
 mod supervision;
