@@ -1,7 +1,8 @@
 //! Output that nobody thought of, the same for the same seed.
 //!
 //! What terminals do not agree on stays out: half a wide character that is written over, and characters beyond ASCII
-//! within a sequence; REP (`b`) behind anything but a character; CHT and CBT (`I`, `Z`) while a wrap is due. Numbers stay small, for xterm.js counts a large one down row by row.
+//! within a sequence; REP (`b`) behind anything but a character; CHT, CBT (`I`, `Z`), ED and EL
+//! while a wrap is due; a cursor saved or restored while a link is open. Numbers stay small, for xterm.js counts a large one down row by row.
 
 use crate::cuts::Output;
 
@@ -64,8 +65,8 @@ const WHOLE: [&str; 24] = [
     "\x1bE",
     "\x1bM",
     "\x1bH",
-    "\x1b7",
-    "\x1b8",
+    "\x1b]8;;\x1b\\\x1b7",
+    "\x1b]8;;\x1b\\\x1b8",
     "\x1b=",
     "\x1b>",
     "\x1b(0",
@@ -77,8 +78,8 @@ const WHOLE: [&str; 24] = [
     "\x1b]8;;http://a.example/\x1b\\",
     "\x1b]8;;\x1b\\",
     "\x1b]8;id=1;http://b.example/\x1b\\",
-    "\x1b[?1049h",
-    "\x1b[?1049l",
+    "\x1b]8;;\x1b\\\x1b[?1049h",
+    "\x1b]8;;\x1b\\\x1b[?1049l",
     "\x1b[3g",
     "\x1b[m",
     "\x1b[r",
@@ -135,7 +136,7 @@ pub(crate) fn sequences(seed: u64) -> Output {
             let (row, column) = (dice.below(7), dice.below(14));
             match dice.one(&MOVING) {
                 last @ ("H" | "f") => text.push_str(&format!("\x1b[{row};{column}{last}")),
-                last @ ("J" | "K") => text.push_str(&format!("\x1b[{}{last}", row % 3)),
+                last @ ("J" | "K") => text.push_str(&format!("\r\x1b[{}{last}", row % 3)),
                 last => text.push_str(&format!("\x1b[{row}{last}")),
             }
         }
