@@ -13,6 +13,7 @@ mod exec;
 mod output;
 mod protocol;
 mod record;
+mod restore;
 mod seed;
 mod size;
 mod state;

@@ -181,6 +181,25 @@ impl Terminal {
         }
     }
 
+    /// Waits until what came ends like `output`: all of it is here.
+    pub(crate) fn catches_up(&mut self, output: &[u8]) {
+        let last = &output[output.len().saturating_sub(2048)..];
+        let deadline = Instant::now() + PATIENCE;
+        while !self.raw.ends_with(last) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                self.read(left),
+                "the output has not come; the screen:\n{}",
+                self.text()
+            );
+        }
+    }
+
+    /// Reads until nothing has come for `span`: for what says in no other way that it is complete.
+    pub(crate) fn falls_silent(&mut self, span: std::time::Duration) {
+        while self.read(span) {}
+    }
+
     /// The terminal's window is another size now.
     pub(crate) fn resize(&mut self, rows: u16, cols: u16) {
         session_sys::pty::resize(&self.master, rows, cols).unwrap();

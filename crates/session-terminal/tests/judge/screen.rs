@@ -1,0 +1,3 @@
+//! The screen that is judged.
+
+pub(crate) use session_terminal::Screen;
