@@ -5,7 +5,6 @@
 mod attributes;
 mod candidates;
 mod changes;
-mod cleaner;
 mod cli;
 mod context;
 mod detach_key;

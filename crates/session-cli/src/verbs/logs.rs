@@ -8,8 +8,8 @@ use clap::Args;
 use serde::Serialize;
 use session_protocol::{Channel, Timestamp};
 use session_store::LogReader;
+use session_terminal::{Cleaner, Line};
 
-use crate::cleaner::{Cleaner, Line};
 use crate::context::Context;
 use crate::failure::{Failure, eprint_line};
 use crate::follow::{Follow, Live, Part};

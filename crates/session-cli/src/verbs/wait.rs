@@ -10,9 +10,9 @@ use session_protocol::{
     Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, State, Status, Timestamp,
 };
 use session_store::{LogReader, Session};
+use session_terminal::{Cleaner, Line};
 
 use crate::changes;
-use crate::cleaner::{Cleaner, Line};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Follow, Live, Part};
