@@ -52,6 +52,10 @@ impl Holder {
                 }
                 self.status_value()
             }
+            Call::Wait(wait) => match self.look_for(number, id.clone(), &wait) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
             Call::Spawn(spawn) => match self.spawn(number, id.clone(), spawn) {
                 Ok(()) => return,
                 Err(error) => Err(error),

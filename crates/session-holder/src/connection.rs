@@ -77,7 +77,7 @@ pub(crate) struct Input {
     /// Rises with each keystroke of any client: the highest leads the size.
     pub(crate) typed: u64,
     /// Calls to answer when so many bytes were taken in all, in order.
-    pub(crate) waiting: std::collections::VecDeque<(u64, Value)>,
+    pub(crate) waiting: std::collections::VecDeque<crate::typing::Unanswered>,
     pub(crate) interactive: bool,
 }
 

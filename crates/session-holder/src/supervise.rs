@@ -11,6 +11,7 @@ use session_store::{LastState, Record, Restart};
 use session_sys::process::Reaped;
 
 use crate::budget::Limits;
+use crate::given::Given;
 use crate::holder::{Holder, Source, Until};
 use crate::process::{self, Process, Run};
 use crate::program::{self, Launch};
@@ -276,6 +277,7 @@ impl Holder {
                     )?,
                     size,
                     paths: Default::default(),
+                    given: Given::default(),
                 }
             }
         };
@@ -283,6 +285,7 @@ impl Holder {
         main.paths = paths;
         for output in &mut main.outputs {
             output.ended = None;
+            output.begun = output.head();
             output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());
