@@ -3,12 +3,10 @@
 //! or doubled in between, since every byte has an offset.
 
 use std::io;
-use std::time::Instant;
 
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{
-    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, Status,
-    StreamId,
+    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, StreamId,
 };
 use session_store::{LogReader, ReadAt, Session};
 
@@ -43,10 +41,8 @@ pub(crate) enum Part<'a> {
 pub(crate) enum Live {
     /// There was output, or could have been.
     More,
-    /// Nothing by the deadline.
-    Quiet,
     /// The main process ended for good, or does not run.
-    Ended(Status),
+    Ended,
 }
 
 /// A reader of all output streams of the main process.
@@ -218,11 +214,9 @@ impl<'a> Follow<'a> {
         Ok(oldest.map(|(index, (_, until))| (index, Some(until))))
     }
 
-    /// Waits for new output until `deadline` and gives it out. To be called again until it says that the
-    /// output has ended.
+    /// Waits for new output and gives it out. To be called again until it says that the output has ended.
     pub(crate) fn live<E>(
         &mut self,
-        deadline: Option<Instant>,
         each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
     ) -> Result<Live, Failure>
     where
@@ -231,7 +225,7 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = self.connection.take() else {
             return self.join(each);
         };
-        match self.listen(&mut connection, deadline, each) {
+        match self.listen(&mut connection, each) {
             Ok(live) => {
                 self.connection = Some(connection);
                 Ok(live)
@@ -244,7 +238,6 @@ impl<'a> Follow<'a> {
     fn listen<E>(
         &mut self,
         connection: &mut Connection,
-        deadline: Option<Instant>,
         each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
     ) -> Result<Live, Stop>
     where
@@ -255,9 +248,7 @@ impl<'a> Follow<'a> {
             let credit = match connection.poll()? {
                 None if any => return Ok(Live::More),
                 None => {
-                    if !connection.ready(deadline)? {
-                        return Ok(Live::Quiet);
-                    }
+                    connection.ready(None)?;
                     connection.receive()?;
                     continue;
                 }
@@ -276,7 +267,7 @@ impl<'a> Follow<'a> {
                     self.skip(stream.channel(), offset, each)?;
                     None
                 }
-                Some(Incoming::Notice(Notice::Ended(status))) => return Ok(Live::Ended(status)),
+                Some(Incoming::Notice(Notice::Ended(_))) => return Ok(Live::Ended),
                 // Started anew with other streams: those are to be joined.
                 Some(Incoming::Notice(Notice::Detached {
                     process: ProcessId::MAIN,
@@ -358,7 +349,7 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = session_client::connect(self.session)? else {
             self.reopen()?;
             self.kept(each)?;
-            return Ok(Live::Ended(self.session.status()?));
+            return Ok(Live::Ended);
         };
         match self.attach(&mut connection, each) {
             Ok(()) => {
@@ -369,7 +360,7 @@ impl<'a> Follow<'a> {
             Err(Stop::Failed(failure)) if failure.code() == Some(Code::NotRunning) => {
                 self.reopen()?;
                 self.kept(each)?;
-                Ok(Live::Ended(self.session.status()?))
+                Ok(Live::Ended)
             }
             Err(Stop::Failed(failure)) => Err(failure),
         }

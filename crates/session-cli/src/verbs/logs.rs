@@ -79,7 +79,7 @@ impl Logs {
                 printer.out.flush().map_err(Failure::output)?;
                 let mut each =
                     |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
-                if let Live::Ended(_) = follow.live(None, &mut each)? {
+                if let Live::Ended = follow.live(&mut each)? {
                     break;
                 }
             }

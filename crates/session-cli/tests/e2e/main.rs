@@ -8,6 +8,7 @@ mod attach;
 mod concurrency;
 mod create;
 mod doctor;
+mod echo;
 mod exec;
 mod output;
 mod protocol;
