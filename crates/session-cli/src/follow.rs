@@ -45,10 +45,10 @@ pub(crate) enum Part<'a> {
 pub(crate) enum Live {
     /// There was output, or could have been.
     More,
-    /// Nothing by the deadline, or by what [`Follow::attend`] was given.
+    /// What [`Follow::attend`] was given came first.
     Quiet,
     /// The main process ended for good, or does not run.
-    Ended(Status),
+    Ended,
 }
 
 /// A reader of all output streams of the main process.
@@ -247,11 +247,9 @@ impl<'a> Follow<'a> {
         Ok(oldest.map(|(index, (_, until))| (index, Some(until))))
     }
 
-    /// Waits for new output until `deadline` and gives it out. To be called again until it says that the
-    /// output has ended.
+    /// Waits for new output and gives it out. To be called again until it says that the output has ended.
     pub(crate) fn live<E>(
         &mut self,
-        deadline: Option<Instant>,
         each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
     ) -> Result<Live, Failure>
     where
@@ -260,7 +258,7 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = self.connection.take() else {
             return self.join(each);
         };
-        match self.listen(&mut connection, deadline, each) {
+        match self.listen(&mut connection, each) {
             Ok(live) => {
                 self.connection = Some(connection);
                 Ok(live)
@@ -273,7 +271,6 @@ impl<'a> Follow<'a> {
     fn listen<E>(
         &mut self,
         connection: &mut Connection,
-        deadline: Option<Instant>,
         each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
     ) -> Result<Live, Stop>
     where
@@ -284,7 +281,7 @@ impl<'a> Follow<'a> {
             let credit = match connection.poll()? {
                 None if any => return Ok(Live::More),
                 None => {
-                    if !self.ready(connection, deadline)? {
+                    if !self.ready(connection)? {
                         return Ok(Live::Quiet);
                     }
                     connection.receive()?;
@@ -309,7 +306,7 @@ impl<'a> Follow<'a> {
                     self.skip(stream.channel(), offset, each)?;
                     None
                 }
-                Some(Incoming::Notice(Notice::Ended(status))) => return Ok(Live::Ended(status)),
+                Some(Incoming::Notice(Notice::Ended(_))) => return Ok(Live::Ended),
                 // Started anew with other streams: those are to be joined.
                 Some(Incoming::Notice(Notice::Detached {
                     process: ProcessId::MAIN,
@@ -323,10 +320,10 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Whether there is something to receive by the deadline, and before it is all over.
-    fn ready(&self, connection: &mut Connection, deadline: Option<Instant>) -> Result<bool, Stop> {
+    /// Whether there is something to receive before it is all over.
+    fn ready(&self, connection: &mut Connection) -> Result<bool, Stop> {
         let Some(over) = self.attended else {
-            return Ok(connection.ready(deadline)?);
+            return Ok(connection.ready(None)?);
         };
         // What is still to be sent goes out before the wait.
         while !connection.ready(Some(Instant::now()))? {
@@ -411,7 +408,7 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = session_client::connect(self.session)? else {
             self.reopen()?;
             self.kept(each)?;
-            return Ok(Live::Ended(self.session.status()?));
+            return Ok(Live::Ended);
         };
         match self.attach(&mut connection, each) {
             Ok(()) => {
@@ -422,7 +419,7 @@ impl<'a> Follow<'a> {
             Err(Stop::Failed(failure)) if failure.code() == Some(Code::NotRunning) => {
                 self.reopen()?;
                 self.kept(each)?;
-                Ok(Live::Ended(self.session.status()?))
+                Ok(Live::Ended)
             }
             Err(Stop::Failed(failure)) => Err(failure),
         }

@@ -6,7 +6,6 @@ mod attributes;
 mod candidates;
 mod cast;
 mod changes;
-mod cleaner;
 mod cli;
 mod context;
 mod detach_key;

@@ -55,6 +55,10 @@ impl Holder {
             Call::Environment {} => {
                 Ok(serde_json::to_value(self.environment()).unwrap_or_default())
             }
+            Call::Wait(wait) => match self.look_for(number, id.clone(), &wait) {
+                Ok(()) => return,
+                Err(error) => Err(error),
+            },
             Call::Spawn(spawn) => match self.spawn(number, id.clone(), spawn) {
                 Ok(()) => return,
                 Err(error) => Err(error),

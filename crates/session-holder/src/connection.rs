@@ -79,7 +79,7 @@ pub(crate) struct Input {
     /// The moment in which its size was last another.
     pub(crate) sized: u64,
     /// Calls to answer when so many bytes were taken in all, in order.
-    pub(crate) waiting: std::collections::VecDeque<(u64, Value)>,
+    pub(crate) waiting: std::collections::VecDeque<crate::typing::Unanswered>,
     pub(crate) interactive: bool,
 }
 

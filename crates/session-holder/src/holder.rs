@@ -4,7 +4,7 @@
 //! session costs no wake-up. The other files of this crate add one duty each: [`crate::supervise`] the main
 //! process, [`crate::serve`] the clients, [`crate::calls`] what they ask, [`crate::typing`] what they type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use session_sys::event::SignalFd;
 use session_sys::spawn::Limit;
 
 use crate::connection::Connection;
+use crate::lookout::Lookout;
 use crate::process::Process;
 use crate::supervision::{State, Supervision};
 use crate::token::Token;
@@ -55,6 +56,8 @@ pub(crate) struct Holder {
     next_number: u64,
     pub(crate) next_process: u32,
     pub(crate) waiters: Vec<Waiter>,
+    /// Who waits for a text or for silence.
+    pub(crate) lookouts: VecDeque<Lookout>,
     /// Why the main process could not be started last.
     pub(crate) start_error: Option<Error>,
     /// What became of the session last, until the start that a verb asked for has succeeded.
@@ -100,14 +103,22 @@ pub(crate) struct Timers {
     pub(crate) patience: Option<Instant>,
     /// Leaving although some clients do not read.
     pub(crate) leaving: Option<Instant>,
+    /// Silence that somebody waits for.
+    pub(crate) silence: Option<Instant>,
 }
 
 impl Timers {
     fn next(&self) -> Option<Instant> {
-        [self.supervision, self.quiet, self.patience, self.leaving]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.supervision,
+            self.quiet,
+            self.patience,
+            self.leaving,
+            self.silence,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
@@ -170,6 +181,7 @@ impl Holder {
             next_number: 0,
             next_process: 0,
             waiters: Vec::new(),
+            lookouts: VecDeque::new(),
             start_error: None,
             before_start: None,
             deleting: false,
@@ -208,7 +220,7 @@ impl Holder {
             // A moment for late requests before leaving: what is already in a socket is still served.
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
-                _ if leaving => Some(Duration::ZERO),
+                _ if leaving || self.is_searching() => Some(Duration::ZERO),
                 // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
                 Some(deadline) => Some(
                     deadline
@@ -237,6 +249,7 @@ impl Holder {
                 let (data, flags) = (event.data, event.flags);
                 self.dispatch(Token::unpack(data.u64()), flags);
             }
+            self.look_out();
             self.fire();
         }
     }
@@ -310,7 +323,8 @@ impl Holder {
     fn may_leave(&mut self) -> bool {
         let over = matches!(self.supervision.state(), State::Down(_))
             && self.childless
-            && self.waiters.is_empty();
+            && self.waiters.is_empty()
+            && self.lookouts.is_empty();
         if !over {
             self.timers.leaving = None;
             return false;

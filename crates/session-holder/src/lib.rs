@@ -11,6 +11,8 @@
 //! | `output`, `ring` | one stream: ring in memory, log on disk |
 //! | `serve`, `relay`, `connection` | clients, and how bytes reach them |
 //! | `calls`, `typing`, `report` | what clients ask, type, and are told |
+//! | `given` | what was typed lately |
+//! | `lookout` | who waits for a text or for silence |
 //! | `announce` | record, `live`, waiters, subscribers |
 //! | `reclaim` | ends what a killed holder left |
 
@@ -19,8 +21,10 @@ mod budget;
 mod calls;
 mod connection;
 mod environment;
+mod given;
 mod holder;
 mod limits;
+mod lookout;
 mod output;
 mod process;
 mod process_calls;

@@ -21,6 +21,8 @@ pub(crate) struct Output {
     reader: Option<LogReader>,
     /// When the last byte came.
     last: Instant,
+    /// What the process that was started last says begins here.
+    pub(crate) begun: u64,
     /// The process ended: clients are sent what lies before this offset and then the end of the stream.
     pub(crate) ended: Option<u64>,
 }
@@ -53,6 +55,7 @@ impl Output {
         Ok(Self {
             stream,
             ring: Ring::new(log.end())?,
+            begun: log.end(),
             log,
             reader: None,
             last: Instant::now(),

@@ -8,6 +8,7 @@ use session_protocol::{ByteString, Channel, Code, Error, Exit, ProcessId, Size, 
 use session_store::log::LogWriter;
 use session_sys::spawn::{self, ChildStdio, Started};
 
+use crate::given::Given;
 use crate::output::{Output, nonblocking};
 use crate::program::Launch;
 
@@ -21,6 +22,7 @@ pub(crate) struct Process {
     pub(crate) size: Size,
     /// The file it is executed from and the directory it starts in, for error messages.
     pub(crate) paths: (PathBuf, PathBuf),
+    pub(crate) given: Given,
 }
 
 /// A living process.

@@ -9,6 +9,7 @@ use session_protocol::{
 };
 
 use crate::connection::{Attachment, Input};
+use crate::given::Given;
 use crate::holder::{Holder, Until, Waiter};
 use crate::output::Piece;
 use crate::process::{self, Process};
@@ -274,6 +275,7 @@ impl Holder {
                 outputs,
                 size,
                 paths: (executable, directory),
+                given: Given::default(),
             },
         );
         if let Err(error) = self.run_process(process_id, started, ends) {

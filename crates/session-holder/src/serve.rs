@@ -200,6 +200,7 @@ impl Holder {
         self.waiters
             .iter()
             .any(|waiter| waiter.connection == number)
+            || self.lookouts.iter().any(|it| it.connection == number)
             || self.connections.get(&number).is_some_and(writes)
     }
 
@@ -257,6 +258,7 @@ impl Holder {
         };
         let _ = epoll::delete(&self.epoll, &connection.socket);
         self.waiters.retain(|waiter| waiter.connection != number);
+        self.lookouts.retain(|it| it.connection != number);
         let processes: Vec<ProcessId> = connection
             .inputs
             .iter()

@@ -11,6 +11,7 @@ use session_store::{LastState, Record, Restart, SizeRule};
 use session_sys::process::Reaped;
 
 use crate::budget::Limits;
+use crate::given::Given;
 use crate::holder::{Holder, Source, Until};
 use crate::process::{self, Process, Run};
 use crate::program::{self, Launch};
@@ -278,6 +279,7 @@ impl Holder {
                     )?,
                     size,
                     paths: Default::default(),
+                    given: Given::default(),
                 }
             }
         };
@@ -287,6 +289,7 @@ impl Holder {
         for output in &mut main.outputs {
             output.ended = None;
             output.begin_run();
+            output.begun = output.head();
             output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());

@@ -3,16 +3,30 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use rustix::event::epoll::{self, EventFlags};
 use serde_json::Value;
-use session_protocol::{Channel, Code, Error, INPUT_WINDOW, ProcessId, Size, StreamId};
+use session_protocol::{Channel, Code, Error, INPUT_WINDOW, ProcessId, Size, StreamId, Written};
 use session_store::SizeRule;
 
 use crate::connection::{Connection, Input};
+use crate::given;
 use crate::holder::Holder;
+use crate::output::Output;
+use crate::process::Process;
 use crate::sizing::{Say, choose};
 use crate::token::Token;
+
+/// A `process.write` whose bytes the process has not taken yet.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// It is answered when so many bytes of the connection were taken in all, …
+    until: u64,
+    id: Value,
+    /// … with the offset in the output at which it came.
+    offset: u64,
+}
 
 /// The end-of-file character of a terminal, Ctrl-D unless the program chose another (termios(3)).
 fn end_of_file(terminal: impl AsFd) -> u8 {
@@ -116,6 +130,7 @@ impl Holder {
             );
             return self.respond(number, id, Err(error));
         }
+        let offset = self.mark(process);
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
         };
@@ -132,9 +147,25 @@ impl Holder {
         input.received += data.len() as u64;
         input.queue.extend(data);
         if let Some(id) = id {
-            input.waiting.push_back((input.received, id));
+            let until = input.received;
+            input.waiting.push_back(Unanswered { until, id, offset });
         }
         self.give_input(process);
+    }
+
+    /// Where the output is before input that comes now.
+    fn mark(&mut self, process: ProcessId) -> u64 {
+        // What was said already is no answer to it.
+        let sources = self.sources.iter();
+        let numbers: Vec<u64> = sources
+            .filter(|(_, source)| source.stream.process() == process && !source.paused)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            self.take_output(number);
+        }
+        let entry = self.processes.get_mut(&process);
+        entry.map_or(0, |entry| entry.given.mark(&entry.outputs))
     }
 
     /// End of input: of a pipe once the queue is empty; on a terminal the character that means it.
@@ -174,11 +205,14 @@ impl Holder {
     pub(crate) fn give_input(&mut self, process: ProcessId) {
         let mut full = false;
         let mut all_taken = true;
-        if let Some(run) = self
-            .processes
-            .get_mut(&process)
-            .and_then(|it| it.run.as_mut())
+        if let Some(Process {
+            run: Some(run),
+            given,
+            outputs,
+            ..
+        }) = self.processes.get_mut(&process)
         {
+            let head = outputs.first().map_or(0, Output::head);
             for connection in self.connections.values_mut() {
                 let Some(input) = connection
                     .inputs
@@ -197,8 +231,15 @@ impl Holder {
                     if bytes.is_empty() {
                         break;
                     }
+                    let shown = run.slave.as_ref().map(given::shown);
                     match rustix::io::write(fd, bytes) {
-                        Ok(taken) => drop(input.queue.drain(..taken)),
+                        Ok(taken) => {
+                            given.last = Some(Instant::now());
+                            if let Some(shown) = shown {
+                                given.typed.record(head, &bytes[..taken], shown);
+                            }
+                            input.queue.drain(..taken);
+                        }
                         Err(rustix::io::Errno::INTR) => {}
                         Err(rustix::io::Errno::AGAIN) => full = true,
                         // The process closed it, from its side.
@@ -256,16 +297,14 @@ impl Holder {
             let mut answered = Vec::new();
             for input in &mut connection.inputs {
                 let taken = input.taken();
-                while input
-                    .waiting
-                    .front()
-                    .is_some_and(|(until, _)| *until <= taken)
-                {
-                    answered.extend(input.waiting.pop_front().map(|(_, id)| id));
+                while let Some(write) = input.waiting.pop_front_if(|write| write.until <= taken) {
+                    answered.push(write);
                 }
             }
-            for id in answered {
-                connection.respond(Some(id), Ok(Value::Object(serde_json::Map::new())));
+            for Unanswered { id, offset, .. } in answered {
+                let offset = Some(offset);
+                let written = serde_json::to_value(Written { offset });
+                connection.respond(Some(id), Ok(written.unwrap_or_default()));
             }
             if !connection.is_flushed() && !connection.wants_write {
                 touched.push(*number);

@@ -24,8 +24,8 @@ pub use frame::{
     ProcessId, StreamId, VERSION, encode_control,
 };
 pub use message::{
-    Attach, Attached, AttachedStream, Call, From, Notice, ProcessInfo, Read, ReadResult, Request,
-    Response, Set, Size, Spawn, Spawned, Stdio, Write,
+    Attach, Attached, AttachedStream, Call, Found, From, Notice, ProcessInfo, Quiet, Read,
+    ReadResult, Request, Response, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
 };
 pub use signal::Signal;
 pub use status::{Desired, Exit, Scope, State, Status, Timestamp};

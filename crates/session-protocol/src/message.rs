@@ -65,6 +65,10 @@ pub enum Call {
     /// The variables of the client that attached last: [`crate::Environment`].
     #[serde(rename = "session.environment")]
     Environment {},
+    /// Wait for a text or for silence; answered, by [`Found`] or [`Quiet`], once it came, and never where it does not: a
+    /// caller that has had enough hangs up.
+    #[serde(rename = "session.wait")]
+    Wait(Wait),
     /// Run a further process; answered once it runs. Its exit comes as [`Notice::Exited`].
     #[serde(rename = "process.spawn")]
     Spawn(Spawn),
@@ -99,7 +103,7 @@ pub enum Call {
         #[serde(default)]
         process: ProcessId,
     },
-    /// Input as a call, for JSON clients and `send`; answered once the process took all of it.
+    /// Input as a call, for JSON clients and `send`; answered, by [`Written`], once the process took all of it.
     #[serde(rename = "process.write")]
     Write(Write),
     /// Output as a call, for JSON clients.
@@ -264,6 +268,54 @@ pub struct Write {
     pub process: ProcessId,
     /// The bytes.
     pub data: ByteString,
+}
+
+/// Where the input stands in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Offset behind the last byte of output that came before the input: what the process says to it, its terminal's
+    /// echo too, has this offset or a higher one. Earlier holders do not tell.
+    #[serde(default)]
+    pub offset: Option<u64>,
+}
+
+/// What to wait for: either a text or silence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Whose output.
+    #[serde(default)]
+    pub process: ProcessId,
+    /// Until a line matches this regular expression, the line that is not ended yet included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Until it runs and for so many milliseconds neither said anything nor was given any input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<u64>,
+    /// Look at the output from this offset on, but not at the echo of what was typed; without it, at all output since
+    /// the last start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Answer null at once where what is kept does not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub now: bool,
+}
+
+/// The line that was waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// In which stream.
+    pub stream: Channel,
+    /// Offset of the line's first byte.
+    pub offset: u64,
+    /// The line as it was matched: without terminal sequences, and with `since` without what was an echo.
+    pub line: String,
+}
+
+/// The silence that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quiet {
+    /// For so many milliseconds by now.
+    pub quiet_ms: u64,
 }
 
 /// A request for kept output.
@@ -440,6 +492,28 @@ mod tests {
             Request::parse(later).unwrap().call,
             Call::Attach(Attach { window: 5, .. })
         ));
+    }
+
+    #[test]
+    fn a_wait_says_what_it_waits_for_and_no_more() {
+        let wait = Wait {
+            text: Some("^ready$".into()),
+            since: Some(9),
+            ..Wait::default()
+        };
+        let call = Request {
+            id: Some(1.into()),
+            call: Call::Wait(wait),
+        };
+        let json = call.to_json();
+        assert_eq!(
+            json["params"],
+            serde_json::json!({ "process": 0, "text": "^ready$", "since": 9 })
+        );
+        assert_eq!(Request::parse(json).unwrap(), call);
+        // An earlier holder's answer.
+        let written: Written = serde_json::from_value(serde_json::json!({})).unwrap();
+        assert_eq!(written, Written { offset: None });
     }
 
     #[test]

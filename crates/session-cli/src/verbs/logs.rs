@@ -8,8 +8,8 @@ use clap::Args;
 use serde::Serialize;
 use session_protocol::{Channel, Timestamp};
 use session_store::LogReader;
+use session_terminal::{Cleaner, Line};
 
-use crate::cleaner::{Cleaner, Line};
 use crate::context::Context;
 use crate::failure::{Failure, eprint_line};
 use crate::follow::{Follow, Live, Part};
@@ -79,7 +79,7 @@ impl Logs {
                 printer.out.flush().map_err(Failure::output)?;
                 let mut each =
                     |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
-                if let Live::Ended(_) = follow.live(None, &mut each)? {
+                if let Live::Ended = follow.live(&mut each)? {
                     break;
                 }
             }

@@ -227,9 +227,9 @@ impl Recorder<'_> {
                 return Ok(());
             }
             let mut each = |follow: &mut Follow<'_>, part: Part<'_>| self.record(follow, part);
-            let live = follow.live(None, &mut each)?;
+            let live = follow.live(&mut each)?;
             self.resize(follow)?;
-            if let Live::Ended(_) = live {
+            if let Live::Ended = live {
                 return Ok(());
             }
         }

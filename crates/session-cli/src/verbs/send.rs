@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::de::IgnoredAny;
-use session_protocol::{ByteString, Call, ProcessId, Write};
+use session_protocol::{ByteString, Call, ProcessId, Write, Written};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::verbs::wait::older;
 use crate::{keys, lifecycle};
 
 /// Bytes in one call: a control frame holds far more, and the holder acknowledges each.
@@ -23,12 +23,16 @@ const PIECE: usize = 48 << 10;
 ///
 /// Where the program does not read, as in a suspended session, a long text may have to wait until it does. Ctrl-C
 /// ends that; what has been taken stays.
+///
+/// --json prints {"offset":N}, the offset that --offset prints alone.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   session send bash 'make test' --enter
   session send bash --keys C-c Up Enter
-  session send -- bash '-n'")]
+  session send -- bash '-n'
+  since=$(session send --offset bash 'make; echo DONE' --enter)
+  session wait bash --text DONE --since \"$since\"")]
 pub(crate) struct Send {
     /// Name or id
     name: String,
@@ -40,6 +44,9 @@ pub(crate) struct Send {
     /// Press Enter at the end
     #[arg(long)]
     enter: bool,
+    /// Print where in the output the answer begins, for `session wait --since`
+    #[arg(long)]
+    offset: bool,
 }
 
 impl Send {
@@ -54,18 +61,29 @@ impl Send {
         let Some(mut connection) = session_client::connect(&session)? else {
             return Err(lifecycle::not_running(&session.status()?));
         };
+        let mut first = None;
         for piece in pieces(&typed) {
             let write = Write {
                 process: ProcessId::MAIN,
                 data: ByteString(piece.to_vec()),
             };
-            match connection.call::<IgnoredAny>(Call::Write(write)) {
-                Ok(_) => {}
+            match connection.call::<Written>(Call::Write(write)) {
+                Ok(written) => first = first.or(written.offset),
                 Err(session_client::Error::Closed) => {
                     return Err(lifecycle::not_running(&session.status()?));
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+        match first {
+            Some(offset) if self.offset && !context.json => {
+                context.write(format!("{offset}\n").as_bytes())?
+            }
+            None if self.offset => {
+                return Err(older(&session, "does not tell the offset of what was sent"));
+            }
+            offset if context.json => context.print_json(&Written { offset })?,
+            _ => {}
         }
         Ok(ExitCode::SUCCESS)
     }

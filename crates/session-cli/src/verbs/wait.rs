@@ -1,21 +1,21 @@
-//! `session wait NAME`: until it ended, said something, fell silent or changed its state.
+//! `session wait NAME`: until it ended, said something, fell silent or changed its state. All of it is told by the
+//! holder; where there is none, the session's files tell.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use regex_lite::Regex;
-use session_protocol::{
-    Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, State, Status, Timestamp,
-};
+use serde_json::Value;
+use session_client::Error;
+use session_protocol::{Call, Channel, Code, Found, State, Status, Timestamp, Wait as Wanted};
 use session_store::{LogReader, Session};
+use session_terminal::{Pattern, Search};
 
-use crate::changes;
-use crate::cleaner::{Cleaner, Line};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::follow::{Follow, Live, Part};
+use crate::follow::{Follow, Part};
+use crate::{changes, lifecycle};
 
 const STATES: [&str; 6] = [
     "running",
@@ -30,20 +30,28 @@ const STATES: [&str; 6] = [
 ///
 /// Until its main process ended for good, and then with its exit code; or for one of the conditions below, with
 /// exit code 0. Exit code 124: it took longer than --timeout.
+///
+/// A terminal shows what is typed into it, so a text that was sent is soon in the output, too. `session send --offset`
+/// prints an offset, and with --since OFFSET only what comes behind it counts, without that echo.
+///
+/// --json prints the line that matched as {"stream":"pty","offset":N,"line":LINE}, silence as {"quiet_ms":N}, and
+/// otherwise what `session status --json` does.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   session wait build; echo $?
   session wait web --text 'listening on .*:80' --timeout 30s
-  session send bash make --enter && session wait bash --idle 2s")]
+  session send bash make --enter && session wait bash --idle 2s
+  since=$(session send --offset bash 'make; echo DONE' --enter)
+  session wait bash --text DONE --since \"$since\"")]
 pub(crate) struct Wait {
     /// Until the main process ended for good (the default)
     #[arg(long, group = "condition")]
     exit: bool,
-    /// Until a line matches; output since the last start counts, unless --from says otherwise
-    #[arg(long, value_name = "REGEX", group = "condition", value_parser = regex)]
-    text: Option<Regex>,
-    /// Until there was no output for so long
+    /// Until a line matches; output since the last start counts, unless --since says otherwise
+    #[arg(long, value_name = "REGEX", group = "condition", value_parser = Pattern::new)]
+    text: Option<Pattern>,
+    /// Until it neither wrote nor was sent anything for so long
     #[arg(long, value_name = "SPAN", group = "condition", value_parser = span)]
     idle: Option<Duration>,
     /// Until it is in this state
@@ -52,18 +60,11 @@ pub(crate) struct Wait {
     /// Give up after so long, with exit code 124
     #[arg(long, value_name = "SPAN", value_parser = span)]
     timeout: Option<Duration>,
-    /// With --text: look at output from this offset on
-    #[arg(long, value_name = "OFFSET", requires = "text")]
-    from: Option<u64>,
+    /// With --text: look at output from this offset on, without the echo of what was typed
+    #[arg(long, alias = "from", value_name = "OFFSET", requires = "text", conflicts_with_all = ["exit", "idle", "state"])]
+    since: Option<u64>,
     /// Name or id
     name: String,
-}
-
-/// It ended, and nobody saw how.
-fn unseen(status: &Status) -> bool {
-    status
-        .exit
-        .is_none_or(|exit| exit.code.is_none() && exit.signal.is_none())
 }
 
 impl Wait {
@@ -72,34 +73,38 @@ impl Wait {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let session = context.session(&self.name)?;
-        let code = if let Some(regex) = &self.text {
-            self.text(&session, regex, deadline)?
-        } else if let Some(span) = self.idle {
-            idle(&session, span, deadline)?
-        } else if let Some(state) = &self.state {
-            let reached = |status: &Status| (status.state.word() == state).then_some(0);
-            until(&session, deadline, reached)?
-        } else {
-            let reached = |status: &Status| {
-                if status.unwatched || status.state == State::Exited && unseen(status) {
-                    return Some(Err(status.name.clone()));
-                }
-                ended(status).map(Ok)
-            };
-            match until(&session, deadline, reached)? {
-                Some(Err(name)) => {
-                    return Err(Failure::new(
-                        Code::HolderUnreachable,
-                        format!(
-                            "the holder of session '{name}' is gone; how its process ends, or ended, nobody saw"
-                        ),
-                    ));
-                }
-                Some(Ok(code)) => Some(code),
-                None => None,
+        if let Some(wanted) = self.wanted() {
+            let found = self.ask(&session, &wanted, deadline)?;
+            if found.is_null() {
+                return Err(self.late());
             }
+            if context.json {
+                context.print_json(&found)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let reached = |status: &Status| match &self.state {
+            Some(state) => (status.state.word() == state).then(|| Ok((0, status.clone()))),
+            None if status.unwatched || status.state == State::Exited && unseen(status) => {
+                Some(Err(status.name.clone()))
+            }
+            None => ended(status).map(|code| Ok((code, status.clone()))),
         };
-        code.map(ExitCode::from).ok_or_else(|| self.late())
+        match until(&session, deadline, reached)? {
+            Some(Ok((code, status))) => {
+                if context.json {
+                    context.print_json(&status)?;
+                }
+                Ok(ExitCode::from(code))
+            }
+            Some(Err(name)) => Err(Failure::new(
+                Code::HolderUnreachable,
+                format!(
+                    "the holder of session '{name}' is gone; how its process ends, or ended, nobody saw"
+                ),
+            )),
+            None => Err(self.late()),
+        }
     }
 
     fn late(&self) -> Failure {
@@ -109,57 +114,141 @@ impl Wait {
         )
     }
 
-    fn text(
+    /// What is in the output, or is not: the holder's to wait for.
+    fn wanted(&self) -> Option<Wanted> {
+        let text = self.text.as_ref().map(|text| text.source().to_owned());
+        let idle = self
+            .idle
+            .map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
+        (text.is_some() || idle.is_some()).then_some(Wanted {
+            text,
+            idle,
+            since: self.since,
+            // No time at all is enough to look.
+            now: self.timeout.is_some_and(|timeout| timeout.is_zero()),
+            ..Wanted::default()
+        })
+    }
+
+    /// What was found; null if nothing was in time.
+    fn ask(
         &self,
         session: &Session,
-        regex: &Regex,
+        wanted: &Wanted,
         deadline: Option<Instant>,
-    ) -> Result<Option<u8>, Failure> {
-        let started = session.status()?.started_at;
-        let begin = |reader: &mut LogReader| match (self.from, started) {
+    ) -> Result<Value, Failure> {
+        let deadline = deadline.filter(|_| !wanted.now);
+        loop {
+            if let Some(mut connection) = session_client::connect(session)? {
+                match connection.call_until(Call::Wait(wanted.clone()), deadline) {
+                    Ok(found) => return Ok(found),
+                    Err(Error::Late) => return Ok(Value::Null),
+                    // It is gone; the next round tells whether the session ended with it.
+                    Err(Error::Closed) => {
+                        session_client::hung_up(session)?;
+                        continue;
+                    }
+                    Err(Error::Refused(error)) if error.code == Code::NotRunning => {
+                        if changes::status(session)?.state != State::Suspended {
+                            return Err(error.into());
+                        }
+                    }
+                    Err(Error::Refused(error)) if error.message.contains("session.wait") => {
+                        return Err(older(session, "waits for neither text nor silence"));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            } else if let Some(found) = self.look(session)? {
+                return Ok(found);
+            }
+            // Not started yet: it may still say it.
+            let started = |status: &Status| (status.state != State::Suspended).then_some(());
+            if wanted.now || changes::wait_for(session, deadline, started)?.is_none() {
+                return Ok(Value::Null);
+            }
+        }
+    }
+
+    /// The same where there is no holder: what is kept has it, or it never comes. `None` if it may still be started, or
+    /// just was.
+    fn look(&self, session: &Session) -> Result<Option<Value>, Failure> {
+        let status = changes::status(session)?;
+        if status.unwatched {
+            return Err(lifecycle::unwatched(&status));
+        }
+        let is_over = ended(&status).is_some();
+        let Some(pattern) = &self.text else {
+            // Silence for good.
+            return Ok(is_over.then(|| serde_json::json!({})));
+        };
+        let begin = |reader: &mut LogReader| match (self.since, status.started_at) {
             (Some(offset), _) => Ok(offset),
             // The log notes the time at most every 10 ms: what came right behind the start may bear a time
             // right before it.
             (None, Some(started)) => reader.since(Timestamp::from_millis(started.millis() - 15)),
             (None, None) => reader.start(),
         };
-        let mut follow = Follow::new(session, begin)?;
-        let mut search = Search::new(regex);
-        loop {
-            let mut each = |_: &mut Follow<'_>, part: Part<'_>| {
-                search.look(&part);
-                Ok::<_, Failure>(())
-            };
-            let live = follow.live(deadline, &mut each)?;
-            if search.found() {
-                return Ok(Some(0));
-            }
-            match live {
-                Live::More => {}
-                Live::Quiet => return Ok(None),
-                // Not started yet: it may still say it.
-                Live::Ended(status) if status.state == State::Suspended => {
-                    let started =
-                        |status: &Status| (status.state != State::Suspended).then_some(());
-                    if changes::wait_for(session, deadline, started)?.is_none() {
-                        return Ok(None);
-                    }
-                }
-                Live::Ended(status) => {
-                    return Err(Failure::new(
-                        Code::NotRunning,
-                        format!(
-                            "session '{}' ended without a line that matches",
-                            status.name
-                        ),
-                    ));
-                }
-            }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Ok(None);
-            }
+        if let Some(found) = search(Follow::new(session, begin)?, pattern)? {
+            return Ok(Some(serde_json::to_value(found).unwrap_or_default()));
         }
+        if !is_over {
+            return Ok(None);
+        }
+        let name = &status.name;
+        let why = format!("session '{name}' ended without a line that matches");
+        Err(Failure::new(Code::NotRunning, why))
     }
+}
+
+/// The first line of what is kept that matches.
+fn search(mut kept: Follow<'_>, pattern: &Pattern) -> Result<Option<Found>, Failure> {
+    let mut found = None;
+    let mut searches: Vec<(Channel, Search)> = Vec::new();
+    let mut keep = |stream, line: Option<session_terminal::Found>| {
+        let line = line.map(|line| Found {
+            stream,
+            offset: line.offset,
+            line: line.line,
+        });
+        found = found.take().or(line);
+    };
+    let mut each = |_: &mut Follow<'_>, part: Part<'_>| {
+        let (Part::Bytes { channel, .. } | Part::Gap { channel, .. }) = part;
+        let known = searches.iter().position(|(known, _)| *known == channel);
+        let known = known.unwrap_or_else(|| {
+            searches.push((channel, Search::new(0)));
+            searches.len() - 1
+        });
+        let search = &mut searches[known].1;
+        let line = match part {
+            Part::Bytes { offset, bytes, .. } => search.feed(pattern, offset, bytes),
+            Part::Gap { .. } => search.cut(pattern),
+        };
+        keep(channel, line);
+        Ok::<_, Failure>(())
+    };
+    kept.kept(&mut each)?;
+    for (channel, mut search) in searches {
+        keep(channel, search.cut(pattern));
+    }
+    Ok(found)
+}
+
+/// A holder that an earlier version started, and that cannot do this.
+pub(super) fn older(session: &Session, what: &str) -> Failure {
+    let name = session.status().map(|status| status.name);
+    let name = name.unwrap_or_else(|_| session.id().to_string());
+    let why = format!("the holder of session '{name}' is of an earlier version and {what}");
+    Failure::new(Code::Other, why).hint(format!(
+        "`session stop {name}` and `session start {name}` give it a new one"
+    ))
+}
+
+/// It ended, and nobody saw how.
+fn unseen(status: &Status) -> bool {
+    status
+        .exit
+        .is_none_or(|exit| exit.code.is_none() && exit.signal.is_none())
 }
 
 /// As [`changes::wait_for`], but what is so at the deadline was not too late: no time at all is enough to look.
@@ -172,10 +261,6 @@ fn until<T>(
         None => Ok(done(&changes::status(session)?)),
         found => Ok(found),
     }
-}
-
-fn regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|why| why.to_string())
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -193,163 +278,9 @@ fn ended(status: &Status) -> Option<u8> {
     }
 }
 
-/// A regular expression on lines, and on the line that is not ended yet: a prompt never is.
-struct Search<'a> {
-    regex: &'a Regex,
-    cleaners: Vec<(Channel, Cleaner)>,
-    found: bool,
-}
-
-impl<'a> Search<'a> {
-    fn new(regex: &'a Regex) -> Self {
-        Self {
-            regex,
-            cleaners: Vec::new(),
-            found: false,
-        }
-    }
-
-    fn look(&mut self, part: &Part<'_>) {
-        let (Part::Bytes { channel, .. } | Part::Gap { channel, .. }) = part;
-        let known = self.cleaners.iter().position(|(known, _)| known == channel);
-        let index = known.unwrap_or_else(|| {
-            self.cleaners.push((*channel, Cleaner::default()));
-            self.cleaners.len() - 1
-        });
-        let (regex, found) = (self.regex, &mut self.found);
-        let each = |line: Line<'_>| {
-            *found = *found || matches(regex, line);
-            Ok::<_, std::convert::Infallible>(())
-        };
-        let Ok(()) = match part {
-            Part::Bytes { offset, bytes, .. } => self.cleaners[index].1.feed(*offset, bytes, each),
-            Part::Gap { .. } => self.cleaners[index].1.cut(each),
-        };
-    }
-
-    fn found(&mut self) -> bool {
-        let unfinished = self
-            .cleaners
-            .iter()
-            .filter_map(|(_, cleaner)| cleaner.unfinished());
-        self.found = self.found || unfinished.into_iter().any(|line| matches(self.regex, line));
-        self.found
-    }
-}
-
-fn matches(regex: &Regex, line: Line<'_>) -> bool {
-    regex.is_match(&String::from_utf8_lossy(line.text))
-}
-
-/// Until the main process runs and wrote nothing for `span`; one that ended for good writes nothing any more.
-fn idle(
-    session: &Session,
-    span: Duration,
-    deadline: Option<Instant>,
-) -> Result<Option<u8>, Failure> {
-    loop {
-        let Some(mut connection) = session_client::connect(session)? else {
-            let up = |status: &Status| (status.state != State::Suspended).then_some(ended(status));
-            match changes::wait_for(session, deadline, up)? {
-                None => return Ok(None),
-                Some(Some(_)) => return Ok(Some(0)),
-                Some(None) => continue,
-            }
-        };
-        let request = Attach {
-            process: ProcessId::MAIN,
-            from: From::Live,
-            window: 1 << 16,
-            interactive: false,
-            read_only: true,
-            size: None,
-            detach_others: false,
-            environment: None,
-        };
-        match quiet(&mut connection, request, span, deadline) {
-            Ok(quiet) => return Ok(quiet.then_some(0)),
-            // It is gone; the next round tells whether the session ended with it.
-            Err(session_client::Error::Closed) => session_client::hung_up(session)?,
-            Err(session_client::Error::Late) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// True once there was silence for `span`, false at the deadline.
-fn quiet(
-    connection: &mut session_client::Connection,
-    request: Attach,
-    span: Duration,
-    deadline: Option<Instant>,
-) -> Result<bool, session_client::Error> {
-    use session_client::Incoming;
-    let attached: Attached = connection.call_until(Call::Attach(request), deadline)?;
-    let silence = attached.streams.iter().map(|stream| stream.quiet_ms).min();
-    let silence = Duration::from_millis(silence.unwrap_or(0));
-    let mut until = Instant::now() + span.saturating_sub(silence);
-    loop {
-        let consumed = match connection.poll()? {
-            Some(Incoming::Data {
-                stream,
-                offset,
-                bytes,
-                ..
-            }) => Some((stream, offset + bytes.len() as u64)),
-            Some(Incoming::Reset { stream, offset, .. }) => Some((stream, offset)),
-            Some(Incoming::Notice(Notice::Ended(_))) => return Ok(true),
-            // Started anew with other streams: those are to be joined.
-            Some(Incoming::Notice(Notice::Detached {
-                process: ProcessId::MAIN,
-            })) => return Err(session_client::Error::Closed),
-            Some(_) => None,
-            None => {
-                let first = deadline.map_or(until, |deadline| deadline.min(until));
-                if !connection.ready(Some(first))? {
-                    return Ok(Instant::now() >= until);
-                }
-                connection.receive()?;
-                continue;
-            }
-        };
-        if let Some((stream, offset)) = consumed {
-            until = Instant::now() + span;
-            connection.credit(stream, offset)?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn search(regex: &str, parts: &[&str]) -> bool {
-        let regex = super::regex(regex).unwrap();
-        let mut search = Search::new(&regex);
-        let mut offset = 0;
-        parts.iter().any(|part| {
-            let bytes = part.as_bytes();
-            search.look(&Part::Bytes {
-                channel: Channel::Pty,
-                offset,
-                bytes,
-            });
-            offset += bytes.len() as u64;
-            search.found()
-        })
-    }
-
-    #[test]
-    fn text_is_found_in_lines_prompts_and_under_colours() {
-        assert!(search("^ready$", &["starting\r\n", "rea", "dy\r\n"]));
-        assert!(search(
-            "^ready$",
-            &["\x1b[32mrea\x1b[1mdy\x1b[0m\r\nmore\r\n"]
-        ));
-        assert!(search(r"\$ $", &["user@host$ "]));
-        assert!(!search("ab", &["a\r\nb\r\n"]));
-        assert!(search("password:", &["Enter pass", "word: "]));
-    }
 
     #[test]
     fn the_exit_code_is_the_processes() {

@@ -9,6 +9,7 @@ mod concurrency;
 mod create;
 mod doctor;
 mod env;
+mod echo;
 mod exec;
 mod output;
 mod protocol;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use crate::support::{PATIENCE, Sandbox};
 use serde_json::{Value, json};
 
-fn socket(session: &Sandbox, name: &str) -> UnixStream {
+pub(crate) fn socket(session: &Sandbox, name: &str) -> UnixStream {
     let directory = session.ok(["get", name, "dir"]);
     let stream =
         UnixStream::connect(std::path::Path::new(directory.trim()).join("socket")).unwrap();

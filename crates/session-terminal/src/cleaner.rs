@@ -7,7 +7,7 @@ const LONGEST: usize = 64 << 10;
 
 /// One stream of output becoming lines.
 #[derive(Debug, Default)]
-pub(crate) struct Cleaner {
+pub struct Cleaner {
     strip: StripBytes,
     /// The beginning of a character whose rest has not come.
     partial: Vec<u8>,
@@ -21,16 +21,19 @@ pub(crate) struct Cleaner {
 
 /// A line, without its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Line<'a> {
+pub struct Line<'a> {
     /// Offset in the output of its first byte.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Its text; usually UTF-8.
-    pub(crate) text: &'a [u8],
+    pub text: &'a [u8],
 }
 
 impl Cleaner {
     /// Takes output that begins at `offset` and gives each line that it ends to `each`.
-    pub(crate) fn feed<E>(
+    ///
+    /// # Errors
+    /// Those of `each`, which is not called again then.
+    pub fn feed<E>(
         &mut self,
         offset: u64,
         output: &[u8],
@@ -75,7 +78,7 @@ impl Cleaner {
     }
 
     /// The line that is not ended yet, if there is anything of it.
-    pub(crate) fn unfinished(&self) -> Option<Line<'_>> {
+    pub fn unfinished(&self) -> Option<Line<'_>> {
         (!self.line.is_empty()).then_some(Line {
             offset: self.start,
             text: &self.line,
@@ -83,10 +86,10 @@ impl Cleaner {
     }
 
     /// Ends the line here, as where bytes are missing.
-    pub(crate) fn cut<E>(
-        &mut self,
-        mut each: impl FnMut(Line<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn cut<E>(&mut self, mut each: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
         self.strip = StripBytes::new();
         self.partial.clear();
         if self.line.is_empty() {
