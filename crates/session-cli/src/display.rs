@@ -1,58 +1,65 @@
-//! What a session shows, on the caller's terminal: replayed output as one redraw, the rest byte for byte.
+//! What a session shows, on the caller's terminal: the screen as it is at first, then every byte as it comes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use session_protocol::Size;
-use session_terminal::{AlternateScreen, Replay};
+use session_terminal::{AlternateScreen, Quiet, Screen};
 
 use crate::outlet::Outlet;
+use crate::past::Past;
 
 /// Bytes that may be on their way to this client.
 pub(crate) const WINDOW: u64 = 1 << 20;
 /// Consumed bytes are told in portions of this: each is a wake-up of the holder, which has better things to do.
 const PORTION: u64 = 256 << 10;
-/// Old output that a screen is drawn from. A client far behind may be sent more, whose reading would put it
-/// behind again.
-pub(crate) const REPLAY: u64 = 64 << 10;
 /// How long a terminal that takes nothing is waited for at the end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The terminal's title is put aside, and had again at the end (XTWINOPS).
+const KEEP_TITLE: &[u8] = b"\x1b[22;0t";
+const TITLE_AGAIN: &[u8] = b"\x1b[23;0t";
+
 /// One stream on one terminal.
-pub(crate) struct Display {
+pub(crate) struct Display<'a> {
     pub(crate) outlet: Outlet,
     screen: AlternateScreen,
     size: Size,
-    /// The output before `head`, which is old.
-    replay: Option<(Replay, u64)>,
+    /// Shown with the first screen.
+    past: Option<Past<'a>>,
+    /// While another terminal answers what programs ask, this one must not be asked.
+    quiet: Option<Quiet>,
+    /// From which offset on it answers, or does not.
+    turns: VecDeque<(u64, bool)>,
     /// Offset behind the last byte that came, and up to where the holder knows that it is consumed.
     next: u64,
     credited: u64,
 }
 
-impl Display {
-    /// On the terminal `terminal`, of a stream that begins at `from`; what lies before `head` is old.
-    pub(crate) fn new(terminal: impl AsFd, size: Size, from: u64, head: u64) -> io::Result<Self> {
+impl<'a> Display<'a> {
+    /// On the terminal `terminal`, of a stream that begins at `from`. Its first screen is shown behind `past`. It
+    /// `answers` what is asked, or somebody else does.
+    pub(crate) fn new(
+        terminal: impl AsFd,
+        size: Size,
+        from: u64,
+        past: Option<Past<'a>>,
+        answers: bool,
+    ) -> io::Result<Self> {
         let mut display = Self {
             outlet: Outlet::new(terminal)?,
             screen: AlternateScreen::default(),
             size,
-            replay: None,
+            past,
+            quiet: (!answers).then(Quiet::default),
+            turns: VecDeque::new(),
             next: from,
             credited: from,
         };
-        display.begin(from, head)?;
+        display.show(KEEP_TITLE)?;
         Ok(display)
-    }
-
-    fn begin(&mut self, from: u64, head: u64) -> io::Result<()> {
-        let whole = from == 0 && head <= REPLAY;
-        let replay = Replay::new(self.size.rows, self.size.cols, whole);
-        self.next = from;
-        self.credited = self.credited.max(from);
-        self.replay = Some((replay, head));
-        self.draw()
     }
 
     /// The terminal has another size now.
@@ -60,31 +67,64 @@ impl Display {
         self.size = size;
     }
 
+    /// From `offset` on this terminal is the one that answers, or is not.
+    pub(crate) fn turn(&mut self, offset: u64, answers: bool) {
+        self.turns.push_back((offset, answers));
+    }
+
     /// Output came.
     pub(crate) fn data(&mut self, offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         self.next = offset + bytes.len() as u64;
-        if let Some((replay, head)) = &mut self.replay {
-            // A piece is at most a frame long.
-            let old = (head.saturating_sub(offset).min(bytes.len() as u64)) as usize;
-            let skipped = head.saturating_sub(REPLAY).saturating_sub(offset);
-            replay.feed(&bytes[old.min(skipped as usize)..old]);
-            bytes = &bytes[old..];
-            self.draw()?;
+        let mut at = offset;
+        while let Some((turn, answers)) = self
+            .turns
+            .pop_front_if(|(turn, _)| *turn < offset + bytes.len() as u64)
+        {
+            let (before, behind) = bytes.split_at((turn.saturating_sub(at)) as usize);
+            self.pass(before)?;
+            at = turn.max(at);
+            bytes = behind;
+            if answers {
+                let held = self.quiet.take().map(|mut quiet| quiet.give_up());
+                self.show(&held.unwrap_or_default())?;
+            } else {
+                self.quiet.get_or_insert_default();
+            }
         }
-        self.show(bytes)
+        self.pass(bytes)
     }
 
-    /// The stream goes on at `offset`; what lies before `head` is old.
-    pub(crate) fn reset(&mut self, offset: u64, head: u64) -> io::Result<()> {
-        // What was not shown yet is as old as what the holder left out.
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(quiet) = &mut self.quiet else {
+            return self.show(bytes);
+        };
+        let mut shown = Vec::with_capacity(bytes.len());
+        quiet.pass(bytes, |bytes| shown.extend_from_slice(bytes));
+        self.show(&shown)
+    }
+
+    /// The screen as it is at `offset`, where the stream goes on.
+    pub(crate) fn screen(&mut self, offset: u64, size: Size, drawn: &[u8]) -> io::Result<()> {
+        self.next = offset;
+        self.credited = self.credited.max(offset);
+        // What was not shown yet is on it.
         self.outlet.clear();
-        self.begin(offset, head)
-    }
-
-    fn draw(&mut self) -> io::Result<()> {
-        match self.replay.take_if(|(_, head)| self.next >= *head) {
-            Some((replay, _)) => self.show(&replay.snapshot()),
-            None => Ok(()),
+        if let Some(quiet) = &mut self.quiet {
+            *quiet = Quiet::default();
+        }
+        let fitted;
+        let mut drawn = drawn;
+        if size != self.size {
+            // Another terminal decides the size: what fits is shown.
+            let mut screen = Screen::new(size.rows, size.cols);
+            screen.feed(drawn);
+            screen.resize(self.size.rows, self.size.cols);
+            fitted = screen.snapshot();
+            drawn = &fitted;
+        }
+        match self.past.take() {
+            Some(past) => self.show(&past.shown(offset, self.size, drawn)),
+            None => self.show(drawn),
         }
     }
 
@@ -108,6 +148,7 @@ impl Display {
     pub(crate) fn leave(&mut self) {
         self.outlet.clear();
         let mut last = session_terminal::leave(self.screen.is_shown());
+        last.extend_from_slice(TITLE_AGAIN);
         last.extend_from_slice(b"\r\n");
         // A terminal that is gone needs nothing.
         let offered = self.outlet.offer(&last);
@@ -119,12 +160,12 @@ impl Display {
 mod tests {
     use super::*;
 
-    fn display(from: u64, head: u64) -> (std::os::fd::OwnedFd, Display, std::os::fd::OwnedFd) {
+    fn display(answers: bool) -> (std::os::fd::OwnedFd, Display<'static>, std::os::fd::OwnedFd) {
         let (master, slave) = session_sys::pty::open(24, 80).unwrap();
         let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
         modes.make_raw();
         rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
-        let display = Display::new(&slave, Size::default(), from, head).unwrap();
+        let display = Display::new(&slave, Size::default(), 0, None, answers).unwrap();
         (master, display, slave)
     }
 
@@ -141,51 +182,50 @@ mod tests {
     }
 
     #[test]
-    fn old_output_is_one_redraw_and_new_output_is_itself() {
-        let (master, mut display, _slave) = display(0, 8);
-        display.data(0, b"old\x1b[6").unwrap();
-        assert_eq!(shown(&master), "");
-        display.data(6, b"n!\x1b[6n").unwrap();
-        let drawn = shown(&master);
-        let (old, new) = drawn.split_at(drawn.len() - 4);
-        assert!(
-            old.contains("old!") && !old.contains("\x1b[6n"),
-            "{drawn:?}"
-        );
-        assert_eq!(new, "\x1b[6n");
+    fn the_screen_comes_first_and_new_output_is_itself() {
+        let (master, mut display, _slave) = display(true);
+        display.screen(8, Size::default(), b"drawn").unwrap();
+        display.data(8, b"\x1b[6n").unwrap();
+        assert_eq!(shown(&master), "\x1b[22;0tdrawn\x1b[6n");
     }
 
     #[test]
-    fn falling_behind_is_a_redraw() {
-        let (master, mut display, _slave) = display(0, 0);
-        assert!(
-            shown(&master).contains("\x1b[H\x1b[J"),
-            "a clear screen first"
-        );
-        display.data(0, b"live").unwrap();
-        assert_eq!(shown(&master), "live");
-        display.reset(100, 110).unwrap();
-        display.data(100, b"\r\nmissed..").unwrap();
-        assert!(shown(&master).contains("missed.."));
+    fn a_screen_of_another_size_is_made_to_fit() {
+        let (master, mut display, _slave) = display(true);
+        let size = Size {
+            rows: 50,
+            cols: 132,
+        };
+        display
+            .screen(8, size, b"\x1b[50;100Hfar\x1b[49;1Hbottom\x1b[50;1H")
+            .unwrap();
+        let mut terminal = Screen::new(24, 80);
+        let drawn = shown(&master);
+        terminal.feed(drawn.as_bytes());
+        assert!(drawn.contains("bottom"), "{drawn:?}");
+        assert!(!drawn.contains("\x1b[50;"), "{drawn:?}");
     }
 
     #[test]
-    fn a_screen_is_drawn_from_the_last_of_much_old_output() {
-        let (master, mut display, _slave) = display(0, REPLAY + 3000);
-        display.data(0, &[b'x'; 2000]).unwrap();
-        display.data(2000, &[b'y'; REPLAY as usize]).unwrap();
-        let mut last = vec![b'\n'; 1000];
-        last[900..].fill(b'z');
-        display.data(2000 + REPLAY, &last).unwrap();
-        let drawn = shown(&master);
-        assert!(drawn.contains('z') && !drawn.contains('x'), "{drawn:?}");
+    fn only_one_terminal_is_asked() {
+        let (master, mut display, _slave) = display(false);
+        display.data(0, b"a\x1b[6n\x1b[1mb").unwrap();
+        display.turn(15, true);
+        display.data(10, b"\x1b[c\x1b\x1b[6nc").unwrap();
+        display.turn(22, false);
+        display.data(22, b"\x1b[6nd").unwrap();
+        assert_eq!(shown(&master), "\x1b[22;0ta\x1b[1mb\x1b\x1b[6ncd");
     }
 
     #[test]
     fn credit_comes_in_portions_of_what_is_shown() {
-        let (_master, mut display, _slave) = display(0, u64::MAX);
-        assert_eq!(display.credit(), None);
+        let (master, mut display, _slave) = display(true);
         display.data(0, &[b'x'; 300_000]).unwrap();
+        assert_eq!(display.credit(), None);
+        while display.outlet.pending() > 0 {
+            shown(&master);
+            display.outlet.flush().unwrap();
+        }
         assert_eq!(display.credit(), Some(300_000));
         assert_eq!(display.credit(), None);
     }

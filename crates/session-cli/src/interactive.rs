@@ -15,6 +15,7 @@ use crate::detach_key::Scanner;
 use crate::display::Display;
 use crate::failure::Failure;
 use crate::outlet;
+use crate::past::Past;
 use crate::terminal::{self, RawMode};
 
 /// Bytes that the terminal has not taken, beyond which no more are read from the holder.
@@ -64,7 +65,7 @@ pub(crate) struct Interactive<'a> {
     signals: &'a SignalFd,
     raw: &'a RawMode,
     scanner: Scanner,
-    display: Display,
+    display: Display<'a>,
     /// The input stream, and the offsets of the next byte to send and of what the process took.
     input: Option<(StreamId, u64)>,
     taken: u64,
@@ -81,19 +82,20 @@ impl<'a> Interactive<'a> {
         connection: &'a mut Connection,
         process: ProcessId,
         attached: &Attached,
+        past: Option<Past<'a>>,
         signals: &'a SignalFd,
         raw: &'a RawMode,
         scanner: Scanner,
     ) -> Result<Self, Failure> {
         let stream = attached.streams.first();
-        let (from, head) = stream.map_or((0, 0), |stream| (stream.from, stream.head));
+        let from = stream.map_or(0, |stream| stream.from);
         Ok(Self {
             connection,
             process,
             signals,
             raw,
             scanner,
-            display: Display::new(io::stdout(), terminal::size(), from, head)?,
+            display: Display::new(io::stdout(), terminal::size(), from, past, attached.answers)?,
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
@@ -197,9 +199,19 @@ impl<'a> Interactive<'a> {
                 Some(Incoming::Data { offset, bytes, .. }) => {
                     self.display.data(offset, bytes).map_err(gone)?;
                 }
-                Some(Incoming::Reset { offset, head, .. }) => {
-                    self.display.reset(offset, head).map_err(gone)?;
-                }
+                Some(Incoming::Screen {
+                    offset,
+                    size,
+                    bytes,
+                    ..
+                }) => self.display.screen(offset, size, &bytes).map_err(gone)?,
+                // The screen follows.
+                Some(Incoming::Reset { .. }) => {}
+                Some(Incoming::Notice(Notice::Answering {
+                    process,
+                    from,
+                    answers,
+                })) if process == self.process => self.display.turn(from, answers),
                 Some(Incoming::Credit { stream, offset }) => {
                     if self.input.is_some_and(|(input, _)| input == stream) {
                         self.taken = self.taken.max(offset);

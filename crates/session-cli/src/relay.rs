@@ -187,7 +187,12 @@ impl<'a> Relay<'a> {
                 {
                     self.over = Some(Ended::Exit(exit));
                 }
-                Some(Incoming::Response(_) | Incoming::Notice(_) | Incoming::Other) => {}
+                Some(
+                    Incoming::Screen { .. }
+                    | Incoming::Response(_)
+                    | Incoming::Notice(_)
+                    | Incoming::Other,
+                ) => {}
             }
         }
         self.credit();

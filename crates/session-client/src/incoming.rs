@@ -1,7 +1,7 @@
 //! What a holder sends, as a caller sees it.
 
 use serde_json::Value;
-use session_protocol::{Event, Notice, Response, StreamId};
+use session_protocol::{Event, Notice, Response, Size, StreamId};
 
 /// One thing that came.
 #[derive(Debug, PartialEq)]
@@ -34,6 +34,17 @@ pub enum Incoming<'a> {
         lost: u64,
         /// Behind the last byte that exists now: what comes before it is replay.
         head: u64,
+    },
+    /// What brings a terminal into the state that the stream has led to at `offset`, where it goes on.
+    Screen {
+        /// Which stream.
+        stream: StreamId,
+        /// Where it goes on.
+        offset: u64,
+        /// The size that it has.
+        size: Size,
+        /// Bytes for a terminal.
+        bytes: Vec<u8>,
     },
     /// Something happened.
     Notice(Notice),
@@ -71,6 +82,17 @@ impl<'a> Incoming<'a> {
                     head: number("head").unwrap_or(offset),
                 }
             }
+            Event::Screen {
+                stream,
+                offset,
+                size,
+                bytes,
+            } => Self::Screen {
+                stream,
+                offset,
+                size,
+                bytes,
+            },
             Event::Control(json) => match Response::parse(&json) {
                 Some(response) => Self::Response(response),
                 None => serde_json::from_value(json).map_or(Self::Other, Self::Notice),
@@ -106,6 +128,17 @@ impl<'a> Incoming<'a> {
                 offset,
                 lost,
                 head,
+            }),
+            Self::Screen {
+                stream,
+                offset,
+                size,
+                bytes,
+            } => Kept::Plain(Incoming::Screen {
+                stream,
+                offset,
+                size,
+                bytes,
             }),
             Self::Notice(notice) => Kept::Plain(Incoming::Notice(notice)),
             Self::Response(response) => Kept::Plain(Incoming::Response(response)),

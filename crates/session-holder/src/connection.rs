@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use session_protocol::{
-    Decoder, FIN, FrameType, HEADER_LEN, Header, Notice, ProcessId, Response, Size, StreamId,
-    encode_control, text,
+    Decoder, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId, Response, Size,
+    StreamId, encode_control, text,
 };
 
 use crate::output::{BATCH, Output, Piece};
+use crate::screen::Snapshot;
 
 /// An interactive client further behind than this, in time and bytes, is moved on to the present.
 const BEHIND: Duration = Duration::from_millis(1500);
@@ -57,6 +58,8 @@ pub(crate) struct Attachment {
     limit: u64,
     window: u64,
     pub(crate) interactive: bool,
+    /// It is to be sent the screen before anything else.
+    pub(crate) redraw: bool,
     /// The process waits rather than that this client loses bytes (`exec` on pipes).
     pub(crate) lossless: bool,
     /// At this moment the stream's head was at this offset.
@@ -98,6 +101,7 @@ impl Attachment {
             limit: from.saturating_add(window),
             window,
             interactive: false,
+            redraw: false,
             lossless: false,
             mark: (Instant::now(), head),
             finished: false,
@@ -111,15 +115,27 @@ impl Attachment {
         self.limit = self.limit.max(consumed.saturating_add(self.window));
     }
 
-    /// Where to go on for a client that cannot keep up; `None` while it does.
-    fn jump(&mut self, head: u64) -> Option<u64> {
+    /// Whether it is a person's that does not keep up.
+    fn is_late(&mut self, head: u64) -> bool {
         let now = Instant::now();
         if self.next >= self.mark.1 {
             self.mark = (now, head);
         }
         let late = now.duration_since(self.mark.0) > BEHIND
             && head.saturating_sub(self.next) > BEHIND_BYTES;
-        (self.interactive && late).then(|| head.saturating_sub(RESYNC))
+        self.interactive && late
+    }
+
+    /// Where it goes on when it cannot be given everything: a person sees the screen as it is, or the last of what has
+    /// no screen.
+    fn present(&mut self, output: &Output, at_least: u64) -> u64 {
+        let head = output.served();
+        self.redraw = self.interactive && output.screen.is_some();
+        match (self.interactive, self.redraw) {
+            (false, _) => at_least,
+            (true, true) => head,
+            (true, false) => at_least.max(head.saturating_sub(RESYNC)),
+        }
     }
 }
 
@@ -239,6 +255,22 @@ impl Connection {
         self.push(body.as_bytes());
     }
 
+    /// What brings a terminal into the state that the stream has led to.
+    fn screen(&mut self, stream: StreamId, offset: u64, size: Size, drawn: &[u8]) {
+        if self.decoder.is_text() {
+            return self.push(&text::screen(stream, offset, size, drawn));
+        }
+        let drawn = &drawn[..drawn.len().min(MAX_SCREEN - 4)];
+        let header = Header {
+            kind: FrameType::Screen,
+            ..Header::data(stream, offset, drawn.len() as u32 + 4)
+        };
+        self.push(&header.encode());
+        self.push(&size.rows.to_le_bytes());
+        self.push(&size.cols.to_le_bytes());
+        self.push(drawn);
+    }
+
     /// Writes what is pending. `Ok(false)`: the socket is full.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.sent < self.pending.len() {
@@ -272,7 +304,22 @@ impl Connection {
             }
             let attachment = &mut self.attachments[index];
             let (stream, head) = (attachment.stream, output.served());
-            if let Some(next) = attachment.jump(head) {
+            if attachment.redraw {
+                attachment.redraw = false;
+                let snapshot = output.snapshot(log);
+                if let Some(Snapshot {
+                    offset,
+                    size,
+                    drawn,
+                }) = snapshot
+                {
+                    attachment.skip_to(offset.max(attachment.next), offset);
+                    self.screen(stream, offset, size, &drawn);
+                }
+                continue;
+            }
+            if attachment.is_late(head) {
+                let next = attachment.present(output, attachment.next);
                 let lost = next - attachment.next;
                 attachment.skip_to(next, head);
                 self.reset(
@@ -304,12 +351,7 @@ impl Connection {
                 Piece::Log(len) => self.data(index, stream, next, [&buffer[..len], &[]])?,
                 Piece::Gap(to) => {
                     // A person is not shown the oldest of what is left, only to fall behind again.
-                    let near = head.saturating_sub(RESYNC);
-                    let to = if self.attachments[index].interactive {
-                        to.max(near)
-                    } else {
-                        to
-                    };
+                    let to = self.attachments[index].present(output, to);
                     self.attachments[index].skip_to(to, head);
                     self.reset(
                         stream,

@@ -294,17 +294,20 @@ impl Holder {
     fn rest_streams(&mut self, now: Instant) {
         let mut next: Option<Instant> = None;
         let behind = self.owed_to_lossless();
-        for output in self
-            .processes
-            .values_mut()
-            .flat_map(|process| &mut process.outputs)
-        {
+        let directory = self.owned.session().directory_fd();
+        let outputs = self.processes.values_mut().flat_map(|process| {
+            let name = process.directory();
+            let outputs = process.outputs.iter_mut();
+            outputs.map(move |output| (name.clone(), output))
+        });
+        for (name, output) in outputs {
             let mut due = output.last() + QUIET;
             if due <= now && behind.contains(&output.stream) {
                 // What a waiting pipe has not taken may be nowhere else: the log may be short, or on a full disk.
                 due = now + QUIET;
             }
             if due <= now {
+                output.rest_screen((directory, &name));
                 output.rest();
             } else {
                 next = Some(next.map_or(due, |other| other.min(due)));

@@ -33,6 +33,8 @@ mod reclaim;
 mod relay;
 mod report;
 mod ring;
+mod screen;
+mod screens;
 mod serve;
 mod sizing;
 mod startup;

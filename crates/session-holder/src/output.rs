@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use session_protocol::{StreamId, Timestamp};
-use session_store::log::{LogReader, LogWriter, ReadAt};
+use session_protocol::{Channel, StreamId, Timestamp};
+use session_store::log::{LogReader, LogWriter, Mark, ReadAt};
 
 use crate::ring::Ring;
+use crate::screen::Tracked;
 
 /// Most bytes taken from a stream before others get their turn.
 pub(crate) const BATCH: usize = 64 << 10;
@@ -15,10 +16,12 @@ pub(crate) const BATCH: usize = 64 << 10;
 /// An output stream. It outlives the process behind it: the next main process writes on at the same offset.
 pub(crate) struct Output {
     pub(crate) stream: StreamId,
-    ring: Ring,
+    pub(crate) ring: Ring,
     log: LogWriter,
     /// Opened by the first client that is further behind than the ring reaches.
     reader: Option<LogReader>,
+    /// Of a terminal.
+    pub(crate) screen: Option<Tracked>,
     /// When the last byte came.
     last: Instant,
     /// What the process that was started last says begins here.
@@ -56,6 +59,7 @@ impl Output {
             stream,
             ring: Ring::new(log.end())?,
             begun: log.end(),
+            screen: (stream.channel() == Channel::Pty).then(|| Tracked::new(log.end())),
             log,
             reader: None,
             last: Instant::now(),
@@ -81,6 +85,21 @@ impl Output {
     /// What comes next is another run's.
     pub(crate) fn begin_run(&mut self) {
         self.log.begin_run();
+    }
+
+    /// Offset of the oldest byte that the log keeps.
+    pub(crate) fn log_start(&self) -> u64 {
+        self.log.start()
+    }
+
+    /// Where the next segment of the log behind `offset` begins.
+    pub(crate) fn log_next_start(&self, offset: u64) -> Option<u64> {
+        self.log.next_start(offset)
+    }
+
+    /// Keeps with the log what the screen was.
+    pub(crate) fn mark(&mut self, mark: &Mark) {
+        self.log.mark(mark);
     }
 
     /// Bytes that the disk did not take, in all.

@@ -20,6 +20,8 @@ pub(crate) struct Process {
     pub(crate) exit: Option<Exit>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) size: Size,
+    /// The client whose terminal answers what the process asks; with none the holder does.
+    pub(crate) answerer: Option<u64>,
     /// The file it is executed from and the directory it starts in, for error messages.
     pub(crate) paths: (PathBuf, PathBuf),
     pub(crate) given: Given,

@@ -45,23 +45,24 @@ impl Holder {
         {
             return Err(Error::new(Code::Usage, "already attached to this process"));
         }
-        let mut attached = Attached {
-            streams: Vec::new(),
-            input: None,
-        };
+        let mut attached = Attached::default();
+        if attach.from == From::Screen {
+            attached.restore = Some(self.owned.record().spec.restore.to_string());
+        }
         let window = attach.window.clamp(1, LARGEST_WINDOW);
         for output in &mut process.outputs {
             let head = output.served();
             // What orphans of the process wrote behind its end is in the log, but not of this stream.
             let start = output.start().min(head);
             let from = match attach.from {
-                From::Live => head,
+                From::Live | From::Screen => head,
                 From::Start => start,
                 From::Offset(offset) => offset.clamp(start, head),
                 From::Tail(bytes) => head.saturating_sub(bytes).max(start),
             };
             let mut attachment = Attachment::new(output.stream, from, window, head);
             attachment.interactive = attach.interactive;
+            attachment.redraw = attach.from == From::Screen;
             connection.attachments.push(attachment);
             let quiet_ms = Self::quiet_ms(output.last());
             attached.streams.push(AttachedStream {
@@ -80,6 +81,8 @@ impl Holder {
                 input.interactive = attach.interactive;
                 attached.input = Some((input.stream, input.received));
             }
+            self.elect(id);
+            attached.answers = self.answers(number, id);
             self.size_process(id);
             if attach.interactive {
                 self.follow(attach.environment);
@@ -99,6 +102,7 @@ impl Holder {
             .copied()
             .filter(|number| *number != caller)
             .collect();
+        let mut left = Vec::new();
         for number in others {
             let Some(connection) = self.connections.get_mut(&number) else {
                 continue;
@@ -116,9 +120,11 @@ impl Holder {
                     .retain(|it| it.stream.process() != process);
                 connection.inputs.retain(|it| it.process != process);
                 connection.notify(&Notice::Detached { process });
+                left.push(process);
             }
             self.pump_client(number);
         }
+        left.into_iter().for_each(|process| self.elect(process));
         self.publish();
     }
 
@@ -274,6 +280,7 @@ impl Holder {
                 exit: None,
                 outputs,
                 size,
+                answerer: (pty && spawn.window > 0).then_some(number),
                 paths: (executable, directory),
                 given: Given::default(),
             },
@@ -366,6 +373,7 @@ impl Holder {
         input.size = pty.then_some(process.size);
         input.interactive = pty;
         attached.input = Some((StreamId::new(id, Channel::In), 0));
+        attached.answers = pty;
         connection.inputs.push(input);
         attached
     }

@@ -71,6 +71,7 @@ impl Holder {
         {
             output.journal();
         }
+        self.keep_up(stream);
         self.not_quiet();
         self.pause_source(number);
         Some(read)

@@ -272,6 +272,7 @@ impl Holder {
         self.await_strangers(Instant::now());
         self.resume_sources();
         for process in processes {
+            self.elect(process);
             self.size_process(process);
             // What it had typed may be all that an end of input waited for.
             self.give_input(process);
@@ -388,7 +389,11 @@ impl From<Event<'_>> for Heard {
             },
             Event::Credit { stream, offset } => Self::Credit { stream, offset },
             Event::Ping(body) => Self::Ping(body),
-            Event::TextMode | Event::Reset { .. } | Event::Pong | Event::Goaway(_) => Self::Nothing,
+            Event::TextMode
+            | Event::Reset { .. }
+            | Event::Screen { .. }
+            | Event::Pong
+            | Event::Goaway(_) => Self::Nothing,
         }
     }
 }

@@ -278,6 +278,7 @@ impl Holder {
                         log_limit,
                     )?,
                     size,
+                    answerer: None,
                     paths: Default::default(),
                     given: Given::default(),
                 }
@@ -286,10 +287,12 @@ impl Holder {
         main.command = command;
         main.paths = paths;
         main.size = size;
+        let (directory, name) = (self.owned.session().directory_fd(), main.directory());
         for output in &mut main.outputs {
             output.ended = None;
             output.begin_run();
             output.begun = output.head();
+            output.resized((directory, &name), size);
             output.set_limit(log_limit);
         }
         self.facts.started_at = Some(Timestamp::now());

@@ -364,6 +364,10 @@ impl Holder {
             return;
         };
         entry.size = size;
+        let (directory, name) = (self.owned.session().directory_fd(), entry.directory());
+        for output in &mut entry.outputs {
+            output.resized((directory, &name), size);
+        }
         if let Some(slave) = entry.run.as_ref().and_then(|run| run.slave.as_ref()) {
             let _: io::Result<()> = session_sys::pty::resize(slave, size.rows, size.cols);
         }

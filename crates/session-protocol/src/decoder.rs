@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{FIN, FrameType, HEADER_LEN, Header, MAX_CONTROL, PREFACE, StreamId, text};
+use crate::{FIN, FrameType, HEADER_LEN, Header, MAX_CONTROL, PREFACE, Size, StreamId, text};
 
 /// What came in.
 #[derive(Debug, PartialEq)]
@@ -43,6 +43,17 @@ pub enum Event<'a> {
         /// Why, and how much is missing.
         reason: Value,
     },
+    /// What brings a terminal into the state that the stream has led to; it goes on at `offset`.
+    Screen {
+        /// Which stream.
+        stream: StreamId,
+        /// Where it goes on.
+        offset: u64,
+        /// The size that it has.
+        size: Size,
+        /// Bytes for a terminal.
+        bytes: Vec<u8>,
+    },
     /// To be answered by a pong with the same body.
     Ping(Vec<u8>),
     /// The answer to a ping.
@@ -68,6 +79,9 @@ pub enum ProtocolError {
         /// What is allowed.
         limit: usize,
     },
+    /// A SCREEN frame too short for its size.
+    #[error("a screen without a size")]
+    NoSize,
     /// A control body that is not JSON.
     #[error("a control frame is not JSON: {0}")]
     NotJson(String),
@@ -237,6 +251,20 @@ impl Decoder {
                     offset: header.offset,
                     reason: json(body)?,
                 },
+                FrameType::Screen => {
+                    let Some(([r0, r1, c0, c1], bytes)) = body.split_first_chunk::<4>() else {
+                        return Err(ProtocolError::NoSize);
+                    };
+                    Event::Screen {
+                        stream: header.stream,
+                        offset: header.offset,
+                        size: Size {
+                            rows: u16::from_le_bytes([*r0, *r1]),
+                            cols: u16::from_le_bytes([*c0, *c1]),
+                        },
+                        bytes: bytes.to_vec(),
+                    }
+                }
                 FrameType::Ping => Event::Ping(body.to_vec()),
                 FrameType::Pong => Event::Pong,
                 FrameType::Goaway => Event::Goaway(json(body)?),

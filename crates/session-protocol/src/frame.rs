@@ -10,6 +10,8 @@ pub const HEADER_LEN: usize = 24;
 pub const MAX_CONTROL: usize = 8 << 20;
 /// Longest body of a DATA frame in bytes.
 pub const MAX_DATA: usize = 256 << 10;
+/// Longest body of a SCREEN frame in bytes.
+pub const MAX_SCREEN: usize = 16 << 20;
 /// Input that a holder takes for one process before it acknowledges some, in bytes.
 pub const INPUT_WINDOW: u64 = 64 << 10;
 /// Flag of a DATA frame: the stream ends behind this frame's body.
@@ -32,6 +34,9 @@ pub enum FrameType {
     Pong,
     /// The sender will close soon; the body (JSON) says why.
     Goaway,
+    /// Rows and columns (16 bits each), and bytes that bring a terminal of that size into the state which the stream has
+    /// led to at `offset`, where it goes on.
+    Screen,
     /// A type of a later version: skipped by its length.
     Unknown(u8),
 }
@@ -46,6 +51,7 @@ impl FrameType {
             4 => Self::Ping,
             5 => Self::Pong,
             6 => Self::Goaway,
+            7 => Self::Screen,
             other => Self::Unknown(other),
         }
     }
@@ -59,6 +65,7 @@ impl FrameType {
             Self::Ping => 4,
             Self::Pong => 5,
             Self::Goaway => 6,
+            Self::Screen => 7,
             Self::Unknown(other) => other,
         }
     }
@@ -68,6 +75,7 @@ impl FrameType {
         match self {
             Self::Control | Self::Unknown(_) => MAX_CONTROL,
             Self::Data => MAX_DATA,
+            Self::Screen => MAX_SCREEN,
             Self::Credit => 0,
             Self::Reset | Self::Ping | Self::Pong | Self::Goaway => 4096,
         }

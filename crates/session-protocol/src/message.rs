@@ -220,6 +220,8 @@ pub enum From {
     Offset(u64),
     /// At most this many bytes before the end.
     Tail(u64),
+    /// At what comes next, behind a SCREEN frame that shows what there is.
+    Screen,
 }
 
 /// What the caller is attached to.
@@ -229,6 +231,12 @@ pub struct Attached {
     pub streams: Vec<AttachedStream>,
     /// The input stream and the offset of the next byte to send, unless read-only.
     pub input: Option<(StreamId, u64)>,
+    /// With [`From::Screen`]: what of the past a person's terminal is to be given, the attribute `restore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<String>,
+    /// Whether the caller's terminal is the one that answers the queries in the output.
+    #[serde(default)]
+    pub answers: bool,
 }
 
 /// One output stream of an attachment.
@@ -363,6 +371,16 @@ pub enum Notice {
         process: ProcessId,
         /// How.
         exit: Exit,
+    },
+    /// From an offset on the caller's terminal is, or is not any more, the one that answers the queries in the output.
+    #[serde(rename = "process.answering")]
+    Answering {
+        /// Of which process.
+        process: ProcessId,
+        /// From which offset of its terminal's output on.
+        from: u64,
+        /// Whether it is.
+        answers: bool,
     },
     /// Someone else detached this client.
     #[serde(rename = "process.detached")]

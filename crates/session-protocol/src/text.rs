@@ -2,13 +2,13 @@
 //!
 //! Control messages are the same JSON-RPC objects; the other frames are objects with one key:
 //! `{"data":{"stream":3,"offset":0,"text":"ls\n"}}` (or `"b64"`), `{"credit":{"stream":3,"offset":10}}`,
-//! `{"reset":{…}}`.
+//! `{"reset":{…}}`, `{"screen":{"stream":3,"offset":10,"rows":24,"cols":80,"text":"…"}}`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::{Event, ProtocolError, StreamId};
+use crate::{Event, ProtocolError, Size, StreamId};
 
 /// Reads one line.
 pub(crate) fn parse(line: &[u8]) -> Result<Event<'static>, ProtocolError> {
@@ -27,15 +27,27 @@ pub(crate) fn parse(line: &[u8]) -> Result<Event<'static>, ProtocolError> {
 
 /// Bytes of a stream as a line.
 pub fn data(stream: StreamId, offset: u64, bytes: &[u8], fin: bool) -> Vec<u8> {
+    let mut body = piece(stream, offset, bytes);
+    if fin {
+        body["fin"] = true.into();
+    }
+    line(&json!({ "data": body }))
+}
+
+/// What brings a terminal into the state of a stream, as a line.
+pub fn screen(stream: StreamId, offset: u64, size: Size, bytes: &[u8]) -> Vec<u8> {
+    let mut body = piece(stream, offset, bytes);
+    (body["rows"], body["cols"]) = (size.rows.into(), size.cols.into());
+    line(&json!({ "screen": body }))
+}
+
+fn piece(stream: StreamId, offset: u64, bytes: &[u8]) -> Value {
     let mut body = json!({ "stream": stream, "offset": offset });
     match std::str::from_utf8(bytes) {
         Ok(text) => body["text"] = text.into(),
         Err(_) => body["b64"] = STANDARD.encode(bytes).into(),
     }
-    if fin {
-        body["fin"] = true.into();
-    }
-    line(&json!({ "data": body }))
+    body
 }
 
 /// A credit, as a line.

@@ -38,7 +38,7 @@ type Setter = fn(&mut Spec, &str, &[u8]) -> Option<()>;
 type Getter = fn(&Spec, &str) -> Option<Vec<u8>>;
 
 /// All attributes, in the order of `get`.
-pub const ATTRIBUTES: [Attribute; 17] = [
+pub const ATTRIBUTES: [Attribute; 18] = [
     Attribute {
         word: "name",
         help: "what the session is called",
@@ -262,6 +262,18 @@ pub const ATTRIBUTES: [Attribute; 17] = [
             Some(())
         },
         show: |spec, _| word(&spec.size.to_string()),
+    },
+    Attribute {
+        word: "restore",
+        help: "what of the past attach shows: the screen, lines before it too, the last output as it was, or nothing",
+        values: "screen, lines and a number such as 'lines 1000', raw, none",
+        default: "lines 1000",
+        effect: Effect::Now,
+        set: |spec, _, value| {
+            spec.restore = text(value)?.parse().ok()?;
+            Some(())
+        },
+        show: |spec, _| word(&spec.restore.to_string()),
     },
 ];
 

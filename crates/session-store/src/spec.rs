@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use session_protocol::{ByteString, Signal};
 
 use crate::record::Kept;
-use crate::{SizeRule, span};
+use crate::{Restore, SizeRule, span};
 
 /// The attributes of a session. [`crate::attribute`] reads and shows them as text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Spec {
     /// Whose terminal decides the size of the session's.
     #[serde(skip_serializing_if = "SizeRule::is_default")]
     pub size: SizeRule,
+    /// What of the past an attaching terminal is given.
+    #[serde(skip_serializing_if = "Restore::is_default")]
+    pub restore: Restore,
     /// Fields of a later version, kept as they are.
     #[serde(flatten)]
     pub kept: Kept,
@@ -88,6 +91,7 @@ impl Default for Spec {
             limits: BTreeMap::new(),
             pty: true,
             size: SizeRule::default(),
+            restore: Restore::default(),
             kept: Kept::new(),
         }
     }

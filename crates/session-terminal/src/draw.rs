@@ -60,7 +60,11 @@ pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
             pen.rows(grid);
             pen.cursor(grid, &grid.cursor, shifted);
             // 1049 saves the cursor as it is; 1047 leaves alone what is saved.
-            let enter: &[u8] = if as_entered { b"\x1b[?1049h" } else { b"\x1b[?1047h" };
+            let enter: &[u8] = if as_entered {
+                b"\x1b[?1049h"
+            } else {
+                b"\x1b[?1047h"
+            };
             pen.out.extend_from_slice(enter);
         });
         pen.neutral();
@@ -207,7 +211,8 @@ impl Pen {
             match &link {
                 Some(Hyperlink { id, uri }) => {
                     let id = id.as_deref().unwrap_or_default();
-                    self.out.extend_from_slice(format!("\x1b]8;id={id};{uri}\x1b\\").as_bytes());
+                    self.out
+                        .extend_from_slice(format!("\x1b]8;id={id};{uri}\x1b\\").as_bytes());
                 }
                 None => self.out.extend_from_slice(b"\x1b]8;;\x1b\\"),
             }
@@ -220,12 +225,22 @@ impl Pen {
             Color::Named(named) if named == own => {}
             Color::Named(named) => {
                 let index = named as u8;
-                let code = if index < 8 { base + index } else { base + 60 + index % 8 };
+                let code = if index < 8 {
+                    base + index
+                } else {
+                    base + 60 + index % 8
+                };
                 self.write(format_args!(";{code}"));
             }
             Color::Indexed(index) => self.write(format_args!(";{};5;{index}", base + 8)),
             Color::Spec(rgb) => {
-                self.write(format_args!(";{};2;{};{};{}", base + 8, rgb.r, rgb.g, rgb.b));
+                self.write(format_args!(
+                    ";{};2;{};{};{}",
+                    base + 8,
+                    rgb.r,
+                    rgb.g,
+                    rgb.b
+                ));
             }
         }
     }
@@ -264,7 +279,11 @@ impl Pen {
     fn row(&mut self, grid: &Grid<Cell>, line: Line, full: bool, least: usize) -> usize {
         let row = &grid[line];
         let cols = grid.columns();
-        let mut end = if full { cols } else { used(grid, line).max(least) };
+        let mut end = if full {
+            cols
+        } else {
+            used(grid, line).max(least)
+        };
         let last = &row[Column(cols - 1)];
         if full && last.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
             let below = &grid[line + 1i32][Column(0)];
@@ -309,9 +328,11 @@ impl Pen {
             ' '
         };
         let mut bytes = [0; 4];
-        self.out.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+        self.out
+            .extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
         for combining in cell.zerowidth().filter(|_| whole).into_iter().flatten() {
-            self.out.extend_from_slice(combining.encode_utf8(&mut bytes).as_bytes());
+            self.out
+                .extend_from_slice(combining.encode_utf8(&mut bytes).as_bytes());
         }
     }
 
@@ -394,10 +415,16 @@ impl Pen {
             self.out.extend_from_slice(b"\x1b[?6h");
             self.top = noted.region.0 as i32;
         }
-        let end = if cursor.input_needs_wrap { Some(col) } else { col.checked_sub(1) };
+        let end = if cursor.input_needs_wrap {
+            Some(col)
+        } else {
+            col.checked_sub(1)
+        };
         let repeated = end.and_then(|end| {
             let (begin, cell) = ending(grid, row, end);
-            let c = noted.last.filter(|c| cursor.charsets[noted.shifted].map(*c) == cell.c)?;
+            let c = noted
+                .last
+                .filter(|c| cursor.charsets[noted.shifted].map(*c) == cell.c)?;
             (same_style(cell, &cursor.template)).then_some((begin, c))
         });
         self.set(&cursor.template);
@@ -407,10 +434,14 @@ impl Pen {
             self.place(row.0, begin);
             if model.has(TermMode::INSERT) {
                 // What follows would be moved away: it is moved up first.
-                self.write(format_args!("\x1b[{}P", end.map_or(1, |end| end - begin + 1)));
+                self.write(format_args!(
+                    "\x1b[{}P",
+                    end.map_or(1, |end| end - begin + 1)
+                ));
             }
             let mut bytes = [0; 4];
-            self.out.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+            self.out
+                .extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
             return;
         }
         self.place(row.0, col);
@@ -420,7 +451,14 @@ impl Pen {
         self.set(&cursor.template);
         self.charsets(cursor, noted.shifted);
         // Nothing of what was just written is REP's to repeat.
-        self.write(format_args!("\x1b[?25{}", if model.has(TermMode::SHOW_CURSOR) { 'h' } else { 'l' }));
+        self.write(format_args!(
+            "\x1b[?25{}",
+            if model.has(TermMode::SHOW_CURSOR) {
+                'h'
+            } else {
+                'l'
+            }
+        ));
     }
 }
 
@@ -441,21 +479,36 @@ fn shown_flags() -> Flags {
 }
 
 fn same_style(one: &Cell, other: &Cell) -> bool {
-    let style = |cell: &Cell| (cell.fg, cell.bg, cell.flags & shown_flags(), cell.underline_color());
-    style(one) == style(other) && one.hyperlink() == other.hyperlink() && one.zerowidth().is_none_or(<[char]>::is_empty)
+    let style = |cell: &Cell| {
+        (
+            cell.fg,
+            cell.bg,
+            cell.flags & shown_flags(),
+            cell.underline_color(),
+        )
+    };
+    style(one) == style(other)
+        && one.hyperlink() == other.hyperlink()
+        && one.zerowidth().is_none_or(<[char]>::is_empty)
 }
 
 /// How many columns of a row are used.
 fn used(grid: &Grid<Cell>, line: Line) -> usize {
     let cells = &grid[line][..];
-    cells.iter().rposition(|cell| !is_unused(cell)).map_or(0, |last| last + 1)
+    cells
+        .iter()
+        .rposition(|cell| !is_unused(cell))
+        .map_or(0, |last| last + 1)
 }
 
 fn colours(pen: &mut Pen, model: &Model) {
     let colours = model.term.colors();
     for index in 0..256 {
         if let Some(rgb) = colours[index] {
-            pen.write(format_args!("\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b));
+            pen.write(format_args!(
+                "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
+                rgb.r, rgb.g, rgb.b
+            ));
         }
     }
     for (code, named) in [
@@ -464,7 +517,10 @@ fn colours(pen: &mut Pen, model: &Model) {
         (12, NamedColor::Cursor),
     ] {
         if let Some(rgb) = colours[named] {
-            pen.write(format_args!("\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\", rgb.r, rgb.g, rgb.b));
+            pen.write(format_args!(
+                "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
+                rgb.r, rgb.g, rgb.b
+            ));
         }
     }
 }
@@ -482,7 +538,11 @@ fn keyboard(pen: &mut Pen, keyboard: &Keyboard) {
 
 fn tabs(pen: &mut Pen, model: &Model) {
     let tabs = &model.noted.tabs;
-    if tabs.iter().enumerate().any(|(col, stop)| *stop != (col % 8 == 0)) {
+    if tabs
+        .iter()
+        .enumerate()
+        .any(|(col, stop)| *stop != (col % 8 == 0))
+    {
         pen.out.extend_from_slice(b"\x1b[3g");
         for col in (0..tabs.len()).filter(|col| tabs[*col]) {
             pen.write(format_args!("\x1b[{}G\x1bH", col + 1));
@@ -546,4 +606,3 @@ fn titles(pen: &mut Pen, model: &Model) {
     }
     title(pen, &noted.title);
 }
-

@@ -8,6 +8,7 @@
 //! A program that drives another reads lines: [`Cleaner`] makes them, [`Search`] looks for a [`Pattern`] in them, and
 //! [`Echoes`] takes out what only repeats [`Typed`] input (`docs/adr/0015-the-echo-is-not-the-answer.md`).
 
+mod asks;
 mod charset;
 mod cleaner;
 mod draw;
@@ -16,6 +17,7 @@ mod leave;
 mod model;
 mod modes;
 mod query;
+mod quiet;
 mod replay;
 mod screen;
 mod search;
@@ -23,9 +25,11 @@ mod sequence;
 mod skip;
 mod typed;
 
+pub use asks::{Asked, asks};
 pub use cleaner::{Cleaner, Line};
 pub use echoes::Echoes;
 pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};
+pub use quiet::Quiet;
 pub use replay::Replay;
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};

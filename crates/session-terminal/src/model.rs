@@ -219,14 +219,22 @@ impl Model {
 
     /// Soft reset (DECSTR), which the parser of the emulator passes over.
     pub(crate) fn soft_reset(&mut self) {
-        self.term.set_private_mode(NamedPrivateMode::ShowCursor.into());
-        self.term.set_private_mode(NamedPrivateMode::LineWrap.into());
-        self.term.unset_private_mode(NamedPrivateMode::CursorKeys.into());
+        self.term
+            .set_private_mode(NamedPrivateMode::ShowCursor.into());
+        self.term
+            .set_private_mode(NamedPrivateMode::LineWrap.into());
+        self.term
+            .unset_private_mode(NamedPrivateMode::CursorKeys.into());
         self.set_origin(false);
         self.term.unset_mode(NamedMode::Insert.into());
         self.term.unset_keypad_application_mode();
         self.term.terminal_attribute(Attr::Reset);
-        for index in [CharsetIndex::G0, CharsetIndex::G1, CharsetIndex::G2, CharsetIndex::G3] {
+        for index in [
+            CharsetIndex::G0,
+            CharsetIndex::G1,
+            CharsetIndex::G2,
+            CharsetIndex::G3,
+        ] {
             self.term.configure_charset(index, StandardCharset::Ascii);
         }
         self.term.set_active_charset(CharsetIndex::G0);
@@ -290,7 +298,11 @@ impl Model {
     fn down(&mut self, count: usize) -> usize {
         let (row, _) = self.at();
         let bottom = self.noted.region.1;
-        let stop = if row <= bottom { bottom } else { self.size().rows - 1 };
+        let stop = if row <= bottom {
+            bottom
+        } else {
+            self.size().rows - 1
+        };
         (row + count).min(stop)
     }
 
@@ -817,7 +829,10 @@ impl Handler for Model {
                 self.noted.links = self.noted.links.wrapping_add(1);
                 format!("{LINK}{}", self.noted.links)
             });
-            Hyperlink { id: Some(id), ..link }
+            Hyperlink {
+                id: Some(id),
+                ..link
+            }
         });
         self.noted.last = None;
         self.term.set_hyperlink(link);

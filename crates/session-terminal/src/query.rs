@@ -25,7 +25,10 @@ pub(crate) enum Special {
     /// XTVERSION.
     Version,
     /// OSC 4, 10, 11, 12 with `?`: what precedes each colour in the reply, and its index.
-    Colours { asked: Vec<(String, usize)>, bell: bool },
+    Colours {
+        asked: Vec<(String, usize)>,
+        bell: bool,
+    },
     /// Kitty's `CSI ? u`.
     Keyboard,
     /// XTQMODKEYS.
@@ -54,9 +57,16 @@ const TERTIARY: &[u8] = b"\x1bP!|00000000\x1b\\";
 
 fn control(body: &[u8]) -> Option<Special> {
     let (last, rest) = body.split_last()?;
-    let prefix = rest.iter().take_while(|byte| matches!(byte, 0x3c..=0x3f)).count();
+    let prefix = rest
+        .iter()
+        .take_while(|byte| matches!(byte, 0x3c..=0x3f))
+        .count();
     let (prefix, rest) = rest.split_at(prefix);
-    let middle = rest.iter().rev().take_while(|byte| matches!(byte, 0x20..=0x2f)).count();
+    let middle = rest
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, 0x20..=0x2f))
+        .count();
     let (params, middle) = rest.split_at(rest.len() - middle);
     let first = || number(params.split(|byte| matches!(byte, b';' | b':')).next()?);
     let private = prefix == b"?";
@@ -71,7 +81,10 @@ fn control(body: &[u8]) -> Option<Special> {
             6 => Some(Special::Position { private }),
             _ => None,
         },
-        (b"" | b"?", b"$", b'p') => Some(Special::Mode { private, mode: first()? }),
+        (b"" | b"?", b"$", b'p') => Some(Special::Mode {
+            private,
+            mode: first()?,
+        }),
         (b">", b"", b'q') if first() == Some(0) => Some(Special::Version),
         (b"?", b"", b'u') => Some(Special::Keyboard),
         (b"?", b"", b'm') if first() == Some(4) => Some(Special::OtherKeys),
@@ -121,7 +134,9 @@ pub(crate) fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
             b'c' | b'n' => !body.starts_with(b">") || *last == b'c',
             b't' => {
                 let first = body.split(|byte| *byte == b';').next();
-                first.and_then(number).is_some_and(|first| (11..=21).contains(&first))
+                first
+                    .and_then(number)
+                    .is_some_and(|first| (11..=21).contains(&first))
             }
             // DECREQTPARM, DECRQCRA, DECRQPSR, and the like.
             b'x' => !body.ends_with(b"$") && !body.ends_with(b"*"),
@@ -131,7 +146,10 @@ pub(crate) fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
         },
         // Clipboard, notifications, progress; anything that asks.
         (Kind::Command, [_, _, body @ ..]) => {
-            let code = body.split(|byte| !byte.is_ascii_digit()).next().and_then(number);
+            let code = body
+                .split(|byte| !byte.is_ascii_digit())
+                .next()
+                .and_then(number);
             matches!(code, Some(9 | 50 | 52 | 60 | 99 | 777 | 1337 | 5522))
                 || body.windows(2).any(|pair| pair == b";?")
         }
@@ -161,7 +179,11 @@ impl Special {
             Self::Fixed(bytes) => return reply(bytes),
             Self::Position { private } => {
                 let point = model.grid().cursor.point;
-                let top = if model.has(TermMode::ORIGIN) { model.noted.region.0 } else { 0 };
+                let top = if model.has(TermMode::ORIGIN) {
+                    model.noted.region.0
+                } else {
+                    0
+                };
                 let (row, col) = (point.line.0 - top as i32 + 1, point.column.0 + 1);
                 format!("\x1b[{}{row};{col}R", if *private { "?" } else { "" })
             }
@@ -177,7 +199,8 @@ impl Special {
             Self::Colours { asked, bell } => {
                 let end = if *bell { "\x07" } else { "\x1b\\" };
                 let colour = |(code, index): &(String, usize)| {
-                    let Rgb { r, g, b } = model.term.colors()[*index].unwrap_or_else(|| own(*index));
+                    let Rgb { r, g, b } =
+                        model.term.colors()[*index].unwrap_or_else(|| own(*index));
                     format!("\x1b]{code};rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}{end}")
                 };
                 asked.iter().map(colour).collect()
@@ -237,13 +260,25 @@ pub(crate) fn own(index: usize) -> Rgb {
         }
         16..232 => {
             let cube = index - 16;
-            Rgb { r: level(cube / 36), g: level(cube / 6 % 6), b: level(cube % 6) }
+            Rgb {
+                r: level(cube / 36),
+                g: level(cube / 6 % 6),
+                b: level(cube % 6),
+            }
         }
         232..256 => {
             let grey = 8 + 10 * (index - 232) as u8;
-            Rgb { r: grey, g: grey, b: grey }
+            Rgb {
+                r: grey,
+                g: grey,
+                b: grey,
+            }
         }
         257 => Rgb { r: 0, g: 0, b: 0 },
-        _ => Rgb { r: 0xe5, g: 0xe5, b: 0xe5 },
+        _ => Rgb {
+            r: 0xe5,
+            g: 0xe5,
+            b: 0xe5,
+        },
     }
 }

@@ -18,16 +18,25 @@ fn shown(rows: u16, cols: u16, output: &[u8]) -> Screen {
 pub(crate) fn state(screen: &mut Screen) -> String {
     let on_alternate = screen.model.on_alternate();
     // How links without a name are told apart does not matter; the saved cursor is shown below.
-    let noted = crate::model::Noted { links: 0, main_saved: None, ..screen.model.noted.clone() };
+    let noted = crate::model::Noted {
+        links: 0,
+        main_saved: None,
+        ..screen.model.noted.clone()
+    };
     let mut text = format!("{:?}\n{:?}", noted, screen.model.term.mode());
     text.push_str(&grid(screen.model.grid()));
     if on_alternate {
-        let beneath = screen.model.look_beneath(|main, saved| cursor(saved) + &grid(main));
+        let beneath = screen
+            .model
+            .look_beneath(|main, saved| cursor(saved) + &grid(main));
         text.push_str(&beneath);
     } else {
         text.push_str(&cursor(&screen.model.grid().saved_cursor));
     }
-    text + &format!("\n{:?}", String::from_utf8_lossy(screen.sequences.unfinished()))
+    text + &format!(
+        "\n{:?}",
+        String::from_utf8_lossy(screen.sequences.unfinished())
+    )
 }
 
 fn grid(grid: &Grid<Cell>) -> String {
@@ -36,7 +45,9 @@ fn grid(grid: &Grid<Cell>) -> String {
         let full = grid.cursor.input_needs_wrap && grid.cursor.point.line == row;
         if full || row + 1 == grid.screen_lines() as i32 {
             // That text went on below the last row cannot be drawn, nor that it did where it is about to.
-            row_cells.iter_mut().for_each(|cell| cell.flags.remove(Flags::WRAPLINE));
+            row_cells
+                .iter_mut()
+                .for_each(|cell| cell.flags.remove(Flags::WRAPLINE));
         }
         let cells = row_cells.iter().map(cell).collect::<String>();
         format!("\n{row}: {cells}")
@@ -46,7 +57,12 @@ fn grid(grid: &Grid<Cell>) -> String {
 
 fn cursor(cursor: &Cursor<Cell>) -> String {
     let (row, col) = (cursor.point.line, cursor.point.column);
-    format!("\n({row}, {col}) {} {:?} {}", cell(&cursor.template), cursor.charsets, cursor.input_needs_wrap)
+    format!(
+        "\n({row}, {col}) {} {:?} {}",
+        cell(&cursor.template),
+        cursor.charsets,
+        cursor.input_needs_wrap
+    )
 }
 
 fn cell(cell: &Cell) -> String {
@@ -61,7 +77,11 @@ fn cell(cell: &Cell) -> String {
     if !flags.is_empty() {
         text.push_str(&format!("{flags:?}"));
     }
-    let extra = (cell.zerowidth().unwrap_or_default(), cell.underline_color(), cell.hyperlink().map(|link| link.uri().to_owned()));
+    let extra = (
+        cell.zerowidth().unwrap_or_default(),
+        cell.underline_color(),
+        cell.hyperlink().map(|link| link.uri().to_owned()),
+    );
     if extra != (&[], None, None) {
         text.push_str(&format!("{extra:?}"));
     }

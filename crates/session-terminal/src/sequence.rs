@@ -241,8 +241,10 @@ mod tests {
         ];
         for cut in [1, 2, 3, 7, 100] {
             let read = read(output, cut);
-            let shown: Vec<(Kind, &[u8])> =
-                read.iter().map(|(kind, bytes)| (*kind, &bytes[..])).collect();
+            let shown: Vec<(Kind, &[u8])> = read
+                .iter()
+                .map(|(kind, bytes)| (*kind, &bytes[..]))
+                .collect();
             assert_eq!(shown, expected, "cut every {cut}");
         }
     }
@@ -259,7 +261,10 @@ mod tests {
         };
         assert_eq!(feed(b"text\x1b[3"), (b"\x1b[3".to_vec(), false));
         assert_eq!(feed(b"1m"), (Vec::new(), false));
-        assert_eq!(feed(&[b"\x1b]52;c;", &[b'A'; LONGEST][..]].concat()), (b"\x1b^".to_vec(), true));
+        assert_eq!(
+            feed(&[b"\x1b]52;c;", &[b'A'; LONGEST][..]].concat()),
+            (b"\x1b^".to_vec(), true)
+        );
         assert_eq!(feed(b"\x07"), (Vec::new(), false));
     }
 
@@ -268,7 +273,13 @@ mod tests {
     struct Seen(Vec<String>);
 
     impl alacritty_terminal::vte::Perform for Seen {
-        fn csi_dispatch(&mut self, _: &alacritty_terminal::vte::Params, _: &[u8], _: bool, action: char) {
+        fn csi_dispatch(
+            &mut self,
+            _: &alacritty_terminal::vte::Params,
+            _: &[u8],
+            _: bool,
+            action: char,
+        ) {
             self.0.push(format!("CSI {action}"));
         }
         fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {

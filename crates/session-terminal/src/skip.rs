@@ -67,7 +67,11 @@ impl Plan {
         let mut at = 0;
         self.end = loop {
             let run = find_escape(bytes, at);
-            let stop = if self.suspicious { self.text(bytes, at..run) } else { run };
+            let stop = if self.suspicious {
+                self.text(bytes, at..run)
+            } else {
+                run
+            };
             if bound < bottom {
                 let missing = bottom - bound;
                 let mut feeds = memchr::memchr_iter(b'\n', &bytes[at..stop]);
@@ -141,7 +145,9 @@ impl Plan {
 
     /// The sequences before `begin` that still count there, in order.
     pub(crate) fn state(&self, begin: usize) -> impl Iterator<Item = Range<usize>> {
-        let until = self.kept.partition_point(|kept| (kept.start as usize) < begin);
+        let until = self
+            .kept
+            .partition_point(|kept| (kept.start as usize) < begin);
         let kept = &self.kept[..until];
         let last = |kind| kept.iter().rposition(move |kept| kept.kind == kind);
         let reset = last(Kind::Reset).unwrap_or(0);
@@ -174,7 +180,10 @@ impl Plan {
                 0x00 | 0x07..=0x0a | b'\r' => {}
                 0x00..0x20 => return at,
                 // The first byte of a C1 control, or of a character that looks like one as long as it is cut.
-                0xc2 if bytes.get(at + 1).is_none_or(|next| (0x80..0xa0).contains(next)) => {
+                0xc2 if bytes
+                    .get(at + 1)
+                    .is_none_or(|next| (0x80..0xa0).contains(next)) =>
+                {
                     return at;
                 }
                 _ => {}
@@ -196,7 +205,8 @@ fn is_suspicious(bytes: &[u8]) -> bool {
         for &byte in chunk {
             // Below 8, or from VT to SUB without CR, or what begins a C1 control.
             let control = (byte.wrapping_sub(0x0b) < 0x10) & (byte != b'\r');
-            found |= u8::from((byte < 8) | control | (byte.wrapping_sub(0x1c) < 4) | (byte == 0xc2));
+            found |=
+                u8::from((byte < 8) | control | (byte.wrapping_sub(0x1c) < 4) | (byte == 0xc2));
         }
         found != 0
     })
@@ -241,7 +251,14 @@ fn sequence(bytes: &[u8]) -> Option<(usize, Effect)> {
         b'=' | b'>' => Some((2, Effect::Kept(Kind::Mode))),
         b'(' | b')' => {
             let known = matches!(bytes.get(2)?, b'0' | b'B');
-            Some((3, if known { Effect::Kept(Kind::Mode) } else { Effect::Unknown }))
+            Some((
+                3,
+                if known {
+                    Effect::Kept(Kind::Mode)
+                } else {
+                    Effect::Unknown
+                },
+            ))
         }
         b'\\' => Some((2, Effect::Local)),
         _ => Some((2, Effect::Unknown)),
@@ -275,7 +292,14 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
         // DECSCUSR.
         (0, b' ') => {
             let known = *bytes.get(len)? == b'q';
-            return Some((len + 1, if known { Effect::Kept(Kind::Mode) } else { Effect::Unknown }));
+            return Some((
+                len + 1,
+                if known {
+                    Effect::Kept(Kind::Mode)
+                } else {
+                    Effect::Unknown
+                },
+            ));
         }
         _ => Effect::Unknown,
     };
@@ -286,8 +310,24 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
 fn is_plain_mode(params: &[u8]) -> bool {
     matches!(
         params,
-        b"1" | b"7" | b"9" | b"12" | b"25" | b"66" | b"1000" | b"1001" | b"1002" | b"1003" | b"1004"
-            | b"1005" | b"1006" | b"1007" | b"1015" | b"1016" | b"2004" | b"2026" | b"2031"
+        b"1" | b"7"
+            | b"9"
+            | b"12"
+            | b"25"
+            | b"66"
+            | b"1000"
+            | b"1001"
+            | b"1002"
+            | b"1003"
+            | b"1004"
+            | b"1005"
+            | b"1006"
+            | b"1007"
+            | b"1015"
+            | b"1016"
+            | b"2004"
+            | b"2026"
+            | b"2031"
     )
 }
 
@@ -296,7 +336,10 @@ fn count(params: &[u8]) -> Option<usize> {
     if params.len() > 5 {
         return None;
     }
-    let digit = |number: usize, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'));
+    let digit = |number: usize, byte: &u8| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + usize::from(byte - b'0'))
+    };
     let number = params.iter().try_fold(0, digit)?;
     Some(number.max(1))
 }
@@ -305,8 +348,15 @@ fn count(params: &[u8]) -> Option<usize> {
 fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
     let body = &bytes[2..bytes.len().min(LONGEST)];
     let unknown = Some((2, Effect::Unknown));
-    let Some(end) = body.iter().position(|byte| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b)) else {
-        return if bytes.len() >= LONGEST { unknown } else { None };
+    let Some(end) = body
+        .iter()
+        .position(|byte| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b))
+    else {
+        return if bytes.len() >= LONGEST {
+            unknown
+        } else {
+            None
+        };
     };
     let len = match (body[end], body.get(end + 1)) {
         (0x07, _) => end + 3,
@@ -314,7 +364,10 @@ fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
         (0x1b, None) if bytes.len() < LONGEST => return None,
         _ => return unknown,
     };
-    let code = body[..end].split(|byte| *byte == b';').next().unwrap_or_default();
+    let code = body[..end]
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let effect = match code {
         b"0" | b"2" => Effect::Kept(Kind::Title),
         b"8" => Effect::Kept(Kind::Link),

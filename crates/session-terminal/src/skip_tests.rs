@@ -62,7 +62,9 @@ proptest! {
 fn lines_are_passed_over() {
     let mut text = Vec::new();
     for number in 0..2000 {
-        text.extend_from_slice(format!("\x1b[32m{number}\x1b[0m some text \u{e4}\x1b[K\r\n").as_bytes());
+        text.extend_from_slice(
+            format!("\x1b[32m{number}\x1b[0m some text \u{e4}\x1b[K\r\n").as_bytes(),
+        );
     }
     let mut plan = Plan::default();
     plan.make(&text, 0, 24);

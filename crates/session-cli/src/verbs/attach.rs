@@ -17,11 +17,12 @@ use session_sys::event::SignalFd;
 use crate::changes;
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
-use crate::display::{PATIENCE, REPLAY, WINDOW};
+use crate::display::{PATIENCE, WINDOW};
 use crate::failure::Failure;
 use crate::interactive::{Interactive, Outcome, ends, signals};
 use crate::lifecycle;
 use crate::outlet::Outlet;
+use crate::past::Past;
 use crate::terminal::{self, RawMode};
 
 /// Use a session's terminal from yours
@@ -156,8 +157,17 @@ impl Attach {
             )));
         }
         let main = ProcessId::MAIN;
-        let interactive =
-            Interactive::new(&mut connection, main, &attached, signals, raw, scanner)?;
+        let restore = attached.restore.as_deref().unwrap_or_default().parse();
+        let past = Past::new(session, restore.unwrap_or_default());
+        let interactive = Interactive::new(
+            &mut connection,
+            main,
+            &attached,
+            Some(past),
+            signals,
+            raw,
+            scanner,
+        )?;
         Ok((status, interactive.run()?))
     }
 
@@ -165,7 +175,7 @@ impl Attach {
     fn connect(&self, session: &Session) -> Result<Option<(Connection, Attached)>, Failure> {
         let request = Request {
             process: ProcessId::MAIN,
-            from: From::Tail(REPLAY),
+            from: From::Screen,
             window: WINDOW,
             interactive: true,
             read_only: self.read_only,

@@ -113,7 +113,9 @@ fn interactive(
     let scanner = Scanner::new(DetachKey::none());
     let process = spawned.process;
     let attached = &spawned.attached;
-    let outcome = Interactive::new(connection, process, attached, signals, &raw, scanner)?.run()?;
+    let interactive =
+        Interactive::new(connection, process, attached, None, signals, &raw, scanner)?;
+    let outcome = interactive.run()?;
     drop(raw);
     let signal = match outcome {
         Outcome::Exited(exit) => return Ok(Ended::Exit(exit)),

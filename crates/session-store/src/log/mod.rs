@@ -4,6 +4,7 @@
 //! next segment then starts behind the end of the one before, and readers see a gap. Oldest segments go first.
 
 mod index;
+mod marks;
 mod reader;
 mod segments;
 mod writer;
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use crate::files::{self, Unfit};
 use crate::{Error, Result};
 
+pub use marks::Mark;
 pub use reader::{LogReader, ReadAt};
 pub use writer::{LogWriter, MIN_LIMIT};
 

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use session_protocol::{Channel, Timestamp};
 
 use super::index::{self, Entry};
+use super::marks::{self, Mark};
 use super::segments;
 use crate::{Error, Result, files};
 
@@ -144,6 +145,14 @@ impl LogReader {
             at = from;
         }
         Ok(start)
+    }
+
+    /// What the screen was at or before `from`: the last mark with a screen, if one is kept, then the changes of its size
+    /// up to `until`.
+    pub fn marks(&mut self, from: u64, until: u64) -> io::Result<Vec<Mark>> {
+        self.refresh()?;
+        let directory = self.directory.as_fd();
+        Ok(marks::between(directory, &self.starts, from, until))
     }
 
     /// Where output that came at `moment` or later begins; the end if there is none.

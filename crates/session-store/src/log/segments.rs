@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// What ends the name of a segment's time index.
 pub(super) const INDEX: &str = ".t";
 
+/// What ends the name of the marks of a segment's screens.
+pub(super) const MARKS: &str = ".s";
+
 /// The name of the segment that starts at `start`.
 pub(super) fn name(start: u64) -> String {
     format!("{start:016x}")

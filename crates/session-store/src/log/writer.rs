@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use session_protocol::{Channel, Timestamp};
 
 use super::index::IndexWriter;
-use super::segments::{self, INDEX, name};
+use super::marks::{self, Mark};
+use super::segments::{self, INDEX, MARKS, name};
 use crate::{Error, Result, files};
 
 /// Smallest limit, in bytes.
@@ -173,6 +174,29 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Where the next segment behind `offset` begins, of those that there are.
+    pub fn next_start(&self, offset: u64) -> Option<u64> {
+        let behind = self.closed.partition_point(|(start, _)| *start <= offset);
+        let closed = self.closed.get(behind).map(|(start, _)| *start);
+        let current = self.current.as_ref().map(|current| current.start);
+        closed.or(current.filter(|start| *start > offset))
+    }
+
+    /// Keeps a mark with the segment in which its offset lies, if that is still there.
+    pub fn mark(&mut self, mark: &Mark) {
+        let current = self.current.as_ref().map(|current| current.start);
+        let closed = self
+            .closed
+            .partition_point(|(start, _)| *start <= mark.offset);
+        let start = current.filter(|start| *start <= mark.offset).or_else(|| {
+            let last = closed.checked_sub(1)?;
+            self.closed.get(last).map(|(start, _)| *start)
+        });
+        if let (Some(start), Some(directory)) = (start, &self.directory) {
+            marks::write(directory.as_fd(), start, mark);
+        }
+    }
+
     /// Counts `bytes` of the stream as lost: what comes next starts a segment behind them.
     pub fn skip(&mut self, bytes: u64) {
         if bytes == 0 {
@@ -283,7 +307,7 @@ impl LogWriter {
                 break;
             };
             self.closed_size -= size;
-            for name in [name(start), name(start) + INDEX] {
+            for name in [name(start), name(start) + INDEX, name(start) + MARKS] {
                 if let Some(directory) = &self.directory {
                     let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
                 }
@@ -311,6 +335,7 @@ fn kept(directory: BorrowedFd<'_>) -> rustix::io::Result<std::collections::VecDe
     }
     for (entry, _) in files::entries(directory)? {
         let owner = entry.strip_suffix(INDEX).and_then(segments::start_of);
+        let owner = owner.or_else(|| marks::owner(&entry));
         if owner.is_some_and(|start| !kept.iter().any(|(known, _)| *known == start)) {
             let _ = rustix::fs::unlinkat(directory, entry, AtFlags::empty());
         }

@@ -1,0 +1,300 @@
+//! The screen of one terminal, some output behind it.
+//!
+//! Output goes to the clients first. The screen catches up when somebody wants to see it, when a question in the output
+//! has nobody else to answer it, and before it is so far behind that the ring would lose what it has not seen. In
+//! between it does nothing; a stream that is quiet keeps of it only the bytes that draw it. Where a segment of the
+//! log begins, the screen is kept beside it, and every change of its size: from there on the past can be looked at as
+//! it was (`docs/adr/0019-screens-lag-and-are-packed.md`).
+
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+
+use session_protocol::{Channel, Size};
+use session_store::log::{LogReader, Mark};
+use session_terminal::Screen;
+
+use crate::output::{Output, Piece};
+
+/// A screen is at most so many bytes behind; the ring keeps twice as many.
+const LAG: u64 = 128 << 10;
+/// Changes of the size that may wait to be made.
+const MOST_RESIZES: usize = 64;
+/// Output before the first mark that is looked at, where the log has lost its beginning.
+const UNMARKED: u64 = 256 << 10;
+
+/// Where a stream's log is: the session's directory, and what the process is called there.
+pub(crate) type Log<'a> = (BorrowedFd<'a>, &'a str);
+
+/// The state of a terminal at an offset of its output.
+pub(crate) struct Tracked {
+    /// Everything below this offset has been taken in.
+    at: u64,
+    /// The log's marks, which tell what there was before this holder, have been read.
+    recalled: bool,
+    /// In use; else it can be had from what follows.
+    live: Option<Box<Screen>>,
+    /// The bytes that draw it, and its size.
+    drawn: Vec<u8>,
+    size: Size,
+    /// Sizes that the terminal has from an offset on.
+    resizes: VecDeque<(u64, Size)>,
+    /// Questions were looked for up to here.
+    looked: u64,
+}
+
+/// What a terminal is given to look like another.
+pub(crate) struct Snapshot {
+    /// Of the next byte behind it.
+    pub(crate) offset: u64,
+    pub(crate) size: Size,
+    pub(crate) drawn: Vec<u8>,
+}
+
+impl Tracked {
+    /// A screen at the end of the stream so far.
+    pub(crate) fn new(at: u64) -> Self {
+        Self {
+            at,
+            recalled: false,
+            live: None,
+            drawn: Vec::new(),
+            size: Size::default(),
+            resizes: VecDeque::new(),
+            looked: at,
+        }
+    }
+
+    /// From `offset` on the terminal has this size.
+    fn resize(&mut self, offset: u64, size: Size) {
+        match self.resizes.back_mut() {
+            Some((at, last)) if *at == offset => *last = size,
+            _ => self.resizes.push_back((offset, size)),
+        }
+    }
+
+    /// The screen itself, built from what is kept of it.
+    fn live(&mut self, marks: impl FnOnce(u64) -> Vec<Mark>) -> &mut Screen {
+        if !std::mem::replace(&mut self.recalled, true) {
+            self.recall(marks(self.at));
+        }
+        let (drawn, size) = (std::mem::take(&mut self.drawn), self.size);
+        self.live.get_or_insert_with(|| {
+            let mut screen = Screen::new(size.rows, size.cols);
+            screen.feed(&drawn);
+            Box::new(screen)
+        })
+    }
+
+    /// Goes back to the last mark; what came since is taken in again.
+    fn recall(&mut self, marks: Vec<Mark>) {
+        let size = |(rows, cols)| Size { rows, cols };
+        let mut marks = marks.into_iter();
+        if let Some(mark) = marks.next() {
+            self.at = mark.offset;
+            self.size = size(mark.size);
+            self.drawn = mark.screen.unwrap_or_default();
+        }
+        let since = marks.map(|mark| (mark.offset, size(mark.size)));
+        let later = std::mem::take(&mut self.resizes);
+        self.resizes = since.chain(later).collect();
+    }
+
+    /// Keeps no more than what draws it.
+    fn pack(&mut self) {
+        if let Some(mut screen) = self.live.take() {
+            let (rows, cols) = screen.size();
+            self.size = Size { rows, cols };
+            self.drawn = screen.snapshot();
+            self.drawn.shrink_to_fit();
+        }
+    }
+}
+
+impl Output {
+    /// The terminal has this size for what comes next.
+    pub(crate) fn resized(&mut self, log: Log<'_>, size: Size) {
+        let head = self.head();
+        let Some(tracked) = &mut self.screen else {
+            return;
+        };
+        tracked.resize(head, size);
+        if tracked.resizes.len() > MOST_RESIZES {
+            self.catch_up(log, None);
+        }
+    }
+
+    /// Whether the screen should catch up before more comes.
+    pub(crate) fn is_behind(&self) -> bool {
+        let tracked = self.screen.as_ref();
+        tracked.is_some_and(|tracked| self.head() - tracked.at.min(self.head()) >= LAG)
+    }
+
+    /// Whether there may be a question in what came since this was asked last.
+    pub(crate) fn may_ask(&mut self) -> bool {
+        let head = self.head();
+        let Some(tracked) = &mut self.screen else {
+            return false;
+        };
+        let parts = self
+            .ring
+            .slices(tracked.looked, (head - tracked.looked.min(head)) as usize);
+        let joined;
+        let bytes = if parts[1].is_empty() {
+            parts[0]
+        } else {
+            joined = parts.concat();
+            &joined
+        };
+        let asked = session_terminal::asks(bytes);
+        tracked.looked = head - (bytes.len() - asked.looked) as u64;
+        asked.may_ask
+    }
+
+    /// Has the screen take in everything that there is; `reply` gets the answers to what is asked in it.
+    pub(crate) fn catch_up(&mut self, log: Log<'_>, reply: Option<&mut Vec<u8>>) {
+        let Some(mut tracked) = self.screen.take() else {
+            return;
+        };
+        self.follow(&mut tracked, log, reply);
+        tracked.looked = self.head();
+        self.screen = Some(tracked);
+    }
+
+    fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>, mut reply: Option<&mut Vec<u8>>) {
+        let (oldest, channel) = (self.start(), self.stream.channel());
+        let head = self.head();
+        if tracked.at == head && tracked.resizes.is_empty() {
+            return;
+        }
+        tracked.live(|offset| marks(log, channel, offset, oldest));
+        let mut buffer = Vec::new();
+        loop {
+            while let Some((_, size)) = tracked
+                .resizes
+                .pop_front_if(|(offset, _)| *offset <= tracked.at)
+            {
+                self.log_mark(tracked.at, size, None);
+                tracked.size = size;
+                if let Some(screen) = &mut tracked.live {
+                    screen.resize(size.rows, size.cols);
+                }
+            }
+            let Some(screen) = &mut tracked.live else {
+                return;
+            };
+            if tracked.at >= head {
+                return;
+            }
+            let segment = self.log_next_start(tracked.at);
+            let resize = tracked.resizes.front().map(|(offset, _)| *offset);
+            let stop = [segment, resize]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(head)
+                .min(head);
+            let most = (stop - tracked.at).min(LAG) as usize;
+            match self.piece(log.0, log.1, tracked.at, most, &mut buffer) {
+                Piece::Ring(parts) => {
+                    let joined;
+                    let bytes = if parts[1].is_empty() {
+                        parts[0]
+                    } else {
+                        joined = parts.concat();
+                        &joined
+                    };
+                    take_in(screen, bytes, reply.as_deref_mut());
+                    tracked.at += bytes.len() as u64;
+                }
+                Piece::Log(len) => {
+                    take_in(screen, &buffer[..len], reply.as_deref_mut());
+                    tracked.at += len as u64;
+                }
+                Piece::Gap(next) => {
+                    // Whatever was begun before it does not go on behind it.
+                    screen.feed(b"\x18");
+                    tracked.at = next.max(tracked.at + 1);
+                }
+                Piece::End => return,
+            }
+            if Some(tracked.at) == segment {
+                let (rows, cols) = screen.size();
+                let drawn = screen.snapshot();
+                self.log_mark(tracked.at, Size { rows, cols }, Some(drawn));
+            }
+        }
+    }
+
+    /// What a terminal needs to show the screen as it is now.
+    pub(crate) fn snapshot(&mut self, log: Log<'_>) -> Option<Snapshot> {
+        self.catch_up(log, None);
+        let offset = self.head();
+        let (oldest, channel) = (self.start(), self.stream.channel());
+        let tracked = self.screen.as_mut()?;
+        let screen = tracked.live(|offset| marks(log, channel, offset, oldest));
+        let (rows, cols) = screen.size();
+        let drawn = screen.snapshot();
+        Some(Snapshot {
+            offset,
+            size: Size { rows, cols },
+            drawn,
+        })
+    }
+
+    /// The stream is quiet: what the screen has not seen must be somewhere, and it keeps only what draws it.
+    pub(crate) fn rest_screen(&mut self, log: Log<'_>) {
+        let (oldest, lost) = (self.log_start(), self.lost() > 0);
+        let Some(tracked) = &mut self.screen else {
+            return;
+        };
+        if tracked.at < oldest || lost {
+            self.catch_up(log, None);
+        }
+        if let Some(tracked) = &mut self.screen {
+            tracked.pack();
+        }
+    }
+
+    fn log_mark(&mut self, offset: u64, size: Size, screen: Option<Vec<u8>>) {
+        self.mark(&Mark {
+            offset,
+            size: (size.rows, size.cols),
+            screen,
+        });
+    }
+}
+
+/// Questions are only looked for where there is somebody to answer them.
+fn take_in(screen: &mut Screen, bytes: &[u8], reply: Option<&mut Vec<u8>>) {
+    match reply {
+        Some(reply) => screen.answer(bytes, |bytes| reply.extend_from_slice(bytes)),
+        None => screen.catch_up(bytes),
+    }
+}
+
+/// What the log tells of the screen before `offset`: what it was at some place before, and its sizes since. Where the
+/// log has lost that, an empty one a little before `offset`.
+fn marks((session, process): Log<'_>, channel: Channel, offset: u64, oldest: u64) -> Vec<Mark> {
+    let reader = LogReader::open(session, process, channel).ok().flatten();
+    let marks = reader.and_then(|mut reader| reader.marks(offset, offset).ok());
+    let mut marks = marks.unwrap_or_default();
+    let is_whole = |mark: &Mark| mark.screen.is_some() || mark.offset == 0;
+    if offset > 0 && !marks.first().is_some_and(is_whole) {
+        let begin = oldest.max(offset.saturating_sub(UNMARKED)).min(offset);
+        let before = marks.partition_point(|mark| mark.offset <= begin);
+        let default = Size::default();
+        let size = marks[..before]
+            .last()
+            .map_or((default.rows, default.cols), |mark| mark.size);
+        marks.drain(..before);
+        marks.insert(
+            0,
+            Mark {
+                offset: begin,
+                size,
+                screen: None,
+            },
+        );
+    }
+    marks
+}

@@ -1,0 +1,93 @@
+//! Whose terminal answers what a program asks, and what the holder does for screens between two events.
+//!
+//! A question (device attributes, cursor position, colours) has exactly one answer: that of the terminal that has been
+//! attached for longest, or, with none, the holder's own. Who is attached when a byte comes decides whose it is.
+
+use session_protocol::{Notice, ProcessId, StreamId};
+
+use crate::holder::Holder;
+
+impl Holder {
+    /// Output came and is where it belongs: the screen catches up if it has to.
+    pub(crate) fn keep_up(&mut self, stream: StreamId) {
+        let id = stream.process();
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        let asked = process.answerer.is_none();
+        let Some(output) = process.output(stream) else {
+            return;
+        };
+        if asked && output.may_ask() {
+            self.reply(id);
+        } else if output.is_behind() {
+            self.catch_up(id, None);
+        }
+    }
+
+    /// Has every screen of the process take in what there is, and types the answers to what is asked in it.
+    fn reply(&mut self, id: ProcessId) {
+        let mut reply = Vec::new();
+        self.catch_up(id, Some(&mut reply));
+        let run = self.processes.get(&id).and_then(|it| it.run.as_ref());
+        if let Some(input) = run.and_then(|run| run.input.as_ref())
+            && !reply.is_empty()
+        {
+            // A program that does not read its input does not wait for an answer.
+            let _ = rustix::io::write(input, &reply);
+        }
+    }
+
+    fn catch_up(&mut self, id: ProcessId, mut reply: Option<&mut Vec<u8>>) {
+        let directory = self.owned.session().directory_fd();
+        if let Some(process) = self.processes.get_mut(&id) {
+            let name = process.directory();
+            for output in &mut process.outputs {
+                output.catch_up((directory, &name), reply.as_deref_mut());
+            }
+        }
+    }
+
+    /// Whether this client's terminal answers what the process asks.
+    pub(crate) fn answers(&self, number: u64, id: ProcessId) -> bool {
+        self.processes
+            .get(&id)
+            .is_some_and(|it| it.answerer == Some(number))
+    }
+
+    /// Somebody came or went: decides whose terminal answers from now on.
+    pub(crate) fn elect(&mut self, id: ProcessId) {
+        let answers = |input: &crate::connection::Input| input.process == id && input.interactive;
+        let mut connections = self.connections.iter();
+        // The lowest number came first.
+        let elected = connections.find(|(_, it)| it.inputs.iter().any(answers));
+        let elected = elected.map(|(number, _)| *number);
+        let Some(process) = self.processes.get(&id) else {
+            return;
+        };
+        let before = process.answerer;
+        if before == elected || !process.is_pty() {
+            return;
+        }
+        // What has come is answered by who was to answer it.
+        match before {
+            None => self.reply(id),
+            Some(_) => self.catch_up(id, None),
+        }
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        process.answerer = elected;
+        let from = process.outputs.first().map_or(0, |output| output.head());
+        for (number, answers) in [(before, false), (elected, true)] {
+            if let Some(number) = number.filter(|_| before.is_some()) {
+                let notice = Notice::Answering {
+                    process: id,
+                    from,
+                    answers,
+                };
+                self.tell(number, &notice);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Output for a terminal that must not answer: one that only looks on, or is shown the past.
+
+use crate::query;
+use crate::sequence::{Kind, Sequences};
+
+/// Leaves out what a terminal answers, and what reaches beyond its screen: questions, the clipboard, notifications.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    sequences: Sequences,
+    /// Of the sequence that is being read.
+    held: Vec<u8>,
+    /// It is too long to be held; whether the rest is passed on.
+    endless: Option<bool>,
+}
+
+impl Quiet {
+    /// Hands on what may be shown of `bytes`. A sequence is held back until it is known.
+    pub fn pass(&mut self, bytes: &[u8], mut show: impl FnMut(&[u8])) {
+        let mut at = 0;
+        while let Some((kind, range)) = self.sequences.next(bytes, at) {
+            at = range.end;
+            let piece = &bytes[range];
+            match kind {
+                // ENQ asks, too.
+                Kind::Text | Kind::Embedded => piece
+                    .split(|byte| *byte == 0x05)
+                    .filter(|part| !part.is_empty())
+                    .for_each(&mut show),
+                Kind::Part => self.hold(piece, &mut show),
+                _ => {
+                    self.hold(piece, &mut show);
+                    let whole = self.sequences.whole();
+                    let shown = whole.is_none_or(|whole| !query::must_not_repeat(kind, whole));
+                    if shown && self.endless.is_none() {
+                        show(&self.held);
+                    }
+                    self.held.clear();
+                    self.endless = None;
+                }
+            }
+        }
+    }
+
+    /// Gives up what is held back, to be shown as the beginning of what comes next.
+    pub fn give_up(&mut self) -> Vec<u8> {
+        let held = std::mem::take(&mut self.held);
+        let shown = self.endless.is_none();
+        *self = Self::default();
+        if shown { held } else { Vec::new() }
+    }
+
+    fn hold(&mut self, piece: &[u8], show: &mut impl FnMut(&[u8])) {
+        match self.endless {
+            Some(true) => show(piece),
+            Some(false) => {}
+            None => {
+                self.held.extend_from_slice(piece);
+                if self.sequences.is_endless() {
+                    // Only a string is that long: a picture may be shown, the clipboard is not ours to write.
+                    let shown =
+                        !self.held.starts_with(b"\x1b]") && !self.held.starts_with(b"\x1b_");
+                    self.endless = Some(shown);
+                    let held = std::mem::take(&mut self.held);
+                    if shown {
+                        show(&held);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(output: &[u8], cut: usize) -> String {
+        let (mut quiet, mut all) = (Quiet::default(), Vec::new());
+        for piece in output.chunks(cut) {
+            quiet.pass(piece, |shown| all.extend_from_slice(shown));
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    #[test]
+    fn questions_and_the_clipboard_are_left_out_however_they_are_cut() {
+        let output = b"a\x1b[6nb\x1b[1mc\x1b]52;c;eA==\x07d\x1b]0;title\x07e\x1b]11;?\x1b\\f\x05g\x1bP$qm\x1b\\h\x1b[21ti\x1b[3;4Hj";
+        for cut in [1, 2, 5, 1000] {
+            let expected = "ab\x1b[1mcd\x1b]0;title\x07e\x1b\\fg\x1b\\hi\x1b[3;4Hj";
+            assert_eq!(shown(output, cut), expected, "cut every {cut}");
+        }
+    }
+
+    #[test]
+    fn endless_pictures_are_shown_and_an_endless_clipboard_is_not() {
+        let picture = [b"\x1bPq", &[b'~'; 9000][..], b"\x1b\\x"].concat();
+        assert_eq!(shown(&picture, 700).into_bytes(), picture);
+        let clipboard = [b"\x1b]52;c;", &[b'A'; 9000][..], b"\x07x"].concat();
+        assert_eq!(shown(&clipboard, 700), "x");
+    }
+
+    #[test]
+    fn what_is_held_back_can_be_had() {
+        let mut quiet = Quiet::default();
+        quiet.pass(b"a\x1b[3", |_| ());
+        assert_eq!(quiet.give_up(), b"\x1b[3");
+        assert_eq!(quiet.give_up(), b"");
+    }
+}
