@@ -1,24 +1,21 @@
-//! What a raw tail of terminal output leaves on the screen, how a terminal is left as it was found, and what lines
+//! What output makes of a terminal, and how another is brought there, or left as it was found.
 //! of text are in it.
 //!
-//! A client that attaches gets the last bytes of a session's output. Written straight to the terminal they
-//! would scroll by, start in the middle of a sequence and repeat every query that a program once asked, whose
-//! answers the terminal would then type. [`Replay`] reads them instead and says what they lead to.
+//! [`Screen`] takes output in and has bytes that make another terminal look the same: a client that attaches is not sent
+//! the past itself, which would scroll by, start in the middle of a sequence and repeat every query that a program
+//! once asked. [`asks`] tells whether output may ask something, [`Quiet`] leaves such things out.
 //!
 //! A program that drives another reads lines: [`Cleaner`] makes them, [`Search`] looks for a [`Pattern`] in them, and
 //! [`Echoes`] takes out what only repeats [`Typed`] input (`docs/adr/0015-the-echo-is-not-the-answer.md`).
 
 mod asks;
-mod charset;
 mod cleaner;
 mod draw;
 mod echoes;
 mod leave;
 mod model;
-mod modes;
 mod query;
 mod quiet;
-mod replay;
 mod screen;
 mod search;
 mod sequence;
@@ -30,7 +27,6 @@ pub use cleaner::{Cleaner, Line};
 pub use echoes::Echoes;
 pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};
 pub use quiet::Quiet;
-pub use replay::Replay;
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};
 pub use typed::{Shown, Typed};
