@@ -72,6 +72,7 @@ impl Holder {
             Call::CloseStdin { process } => self.close_stdin(number, process),
             Call::Write(write) => return self.write(number, write.process, &write.data.0, id),
             Call::Read(read) => self.read(&read),
+            Call::Screen { process } => self.screen(process),
         };
         self.respond(number, id, outcome);
     }

@@ -13,6 +13,7 @@
 //! | `calls`, `typing`, `report` | what clients ask, type, and are told |
 //! | `given` | what was typed lately |
 //! | `lookout` | who waits for a text or for silence |
+//! | `screens` | what a client would see |
 //! | `announce` | record, `live`, waiters, subscribers |
 //! | `reclaim` | ends what a killed holder left |
 

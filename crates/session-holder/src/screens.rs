@@ -3,9 +3,11 @@
 //! A question (device attributes, cursor position, colours) has exactly one answer: that of the terminal that has been
 //! attached for longest, or, with none, the holder's own. Who is attached when a byte comes decides whose it is.
 
-use session_protocol::{Notice, ProcessId, StreamId};
+use serde_json::Value;
+use session_protocol::{ByteString, Code, Error, Notice, ProcessId, ScreenResult, StreamId};
 
 use crate::holder::Holder;
+use crate::screen::Snapshot;
 
 impl Holder {
     /// Output came and is where it belongs: the screen catches up if it has to.
@@ -46,6 +48,45 @@ impl Holder {
                 output.catch_up((directory, &name), reply.as_deref_mut());
             }
         }
+    }
+
+    /// What `process.screen` answers.
+    pub(crate) fn screen(&mut self, id: ProcessId) -> Result<Value, Error> {
+        let directory = self.owned.session().directory_fd();
+        let process = self.processes.get_mut(&id);
+        let process = process.ok_or_else(|| {
+            let why = format!("no process {} in this session", id.0);
+            Error::new(Code::NotFound, why)
+        })?;
+        let name = process.directory();
+        let mut outputs = process.outputs.iter_mut();
+        let Some(snapshot) = outputs.find_map(|output| output.snapshot((directory, &name))) else {
+            return Err(self.no_terminal(id));
+        };
+        let Snapshot {
+            offset,
+            size,
+            drawn,
+        } = snapshot;
+        let result = ScreenResult {
+            rows: size.rows,
+            cols: size.cols,
+            offset,
+            snapshot: ByteString(drawn),
+        };
+        // It is packed again once all is quiet.
+        self.not_quiet();
+        Ok(serde_json::to_value(result).unwrap_or_default())
+    }
+
+    /// As `attach` has it.
+    fn no_terminal(&self, id: ProcessId) -> Error {
+        let name = &self.owned.record().name;
+        let why = match id {
+            ProcessId::MAIN => format!("session '{name}' runs without a terminal (pty=no)"),
+            ProcessId(id) => format!("process {id} of session '{name}' runs without a terminal"),
+        };
+        Error::new(Code::Denied, why)
     }
 
     /// Whether this client's terminal answers what the process asks.

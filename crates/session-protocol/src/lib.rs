@@ -25,7 +25,8 @@ pub use frame::{
 };
 pub use message::{
     Attach, Attached, AttachedStream, Call, Found, From, Notice, ProcessInfo, Quiet, Read,
-    ReadResult, Request, Response, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
+    ReadResult, Request, Response, ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write,
+    Written,
 };
 pub use signal::Signal;
 pub use status::{Desired, Exit, Scope, State, Status, Timestamp};

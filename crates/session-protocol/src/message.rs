@@ -109,6 +109,13 @@ pub enum Call {
     /// Output as a call, for JSON clients.
     #[serde(rename = "process.read")]
     Read(Read),
+    /// What a client would see: [`ScreenResult`].
+    #[serde(rename = "process.screen")]
+    Screen {
+        /// The process, which has a terminal.
+        #[serde(default)]
+        process: ProcessId,
+    },
 }
 
 /// Attributes to change, in order; `None` restores the default.
@@ -352,6 +359,19 @@ pub struct ReadResult {
     pub data: ByteString,
     /// Offset behind the last byte that exists now.
     pub head: u64,
+}
+
+/// A process's screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenResult {
+    /// Its lines.
+    pub rows: u16,
+    /// Its columns.
+    pub cols: u16,
+    /// Offset behind the last byte of output that is on it.
+    pub offset: u64,
+    /// Terminal sequences that rebuild it, whatever a terminal of this size showed before.
+    pub snapshot: ByteString,
 }
 
 /// What a holder says unasked.

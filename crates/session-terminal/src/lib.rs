@@ -5,6 +5,8 @@
 //! the past itself, which would scroll by, start in the middle of a sequence and repeat every query that a program
 //! once asked. [`asks`] tells whether output may ask something, [`Quiet`] leaves such things out.
 //!
+//! [`Screen`] is that screen kept: bytes in, and out the bytes that rebuild it, or its cells to be read ([`Cell`]).
+//!
 //! A program that drives another reads lines: [`Cleaner`] makes them, [`Search`] looks for a [`Pattern`] in them, and
 //! [`Echoes`] takes out what only repeats [`Typed`] input (`docs/adr/0015-the-echo-is-not-the-answer.md`).
 
@@ -21,6 +23,7 @@ mod search;
 mod sequence;
 mod skip;
 mod typed;
+mod view;
 
 pub use asks::{Asked, asks};
 pub use cleaner::{Cleaner, Line};
@@ -30,3 +33,4 @@ pub use quiet::Quiet;
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};
 pub use typed::{Shown, Typed};
+pub use view::{Cell, Colour, Cursor, Encoding, Modes, Mouse, Rgb, Shape, Style, Underline};

@@ -27,7 +27,7 @@ const LONGEST_STRING: usize = 8192;
 /// Nothing it is fed ever reaches a terminal; only [`Screen::snapshot`] and the replies to queries do.
 pub struct Screen {
     processor: Processor<Unsynchronised>,
-    model: Model,
+    pub(crate) model: Model,
     sequences: Sequences,
     /// Bytes of the current sequence that the emulator got.
     string: usize,
