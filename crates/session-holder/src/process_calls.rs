@@ -91,6 +91,8 @@ impl Holder {
         if attach.interactive {
             self.publish();
         }
+        // The screen that is drawn for it is packed again once all is quiet.
+        self.not_quiet();
         Ok(serde_json::to_value(attached).unwrap_or_default())
     }
 
