@@ -23,8 +23,13 @@ pub(crate) const END: &[u8] = b"END-OF-OUTPUT";
 /// Bytes that each session of the fleet prints before it paints.
 const HEAVY: u64 = 2_000_000;
 
-/// Waits for a byte from `go`, prints at least `bytes`, then [`END`], and stays.
-pub(crate) fn print(text: Text, bytes: u64, go: &OsStr) -> io::Result<ExitCode> {
+/// Waits for a byte from `go`, prints at least `bytes`, then [`END`], says so in `done`, and stays.
+pub(crate) fn print(
+    text: Text,
+    bytes: u64,
+    go: &OsStr,
+    done: Option<&OsStr>,
+) -> io::Result<ExitCode> {
     let block = text.block();
     let mut output = stdout()?;
     File::open(go)?.read_exact(&mut [0])?;
@@ -32,6 +37,9 @@ pub(crate) fn print(text: Text, bytes: u64, go: &OsStr) -> io::Result<ExitCode> 
     output.write_all(b"\x1b[0m\r\n")?;
     output.write_all(END)?;
     output.write_all(b"\r\n")?;
+    if let Some(done) = done {
+        File::options().write(true).open(done)?.write_all(b"x\n")?;
+    }
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }

@@ -59,6 +59,7 @@ enum Role {
         text: Text,
         bytes: u64,
         go: OsString,
+        done: Option<OsString>,
     },
     /// Counts the instructions that a screen costs a byte of output, under callgrind
     Emulator {
@@ -88,7 +89,12 @@ fn main() -> ExitCode {
             emulator::feed(*text, *way, *mib);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Role::Print { text, bytes, go }) => generator::print(*text, *bytes, go),
+        Some(Role::Print {
+            text,
+            bytes,
+            go,
+            done,
+        }) => generator::print(*text, *bytes, go, done.as_deref()),
         Some(Role::Burst { done }) => generator::burst(done),
     };
     match result {

@@ -1,10 +1,13 @@
 //! What is measured, in which order, and by whom: a round gives each program its turn, in rotated order.
 
+mod attach;
 mod create;
 mod echo;
 mod fleet;
+mod neighbour;
 mod restart;
 mod throughput;
+mod unattached;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -27,8 +30,14 @@ pub(crate) enum Measure {
     Create,
     /// The time of a keystroke through an attached client and back
     Echo,
-    /// Output through an attached client
+    /// Output through an attached client, and what it costs the processors
     Throughput,
+    /// Output with nobody attached
+    Unattached,
+    /// The time from the start of a client to the text on its screen
+    Attach,
+    /// A keystroke beside a session that is loud
+    Neighbour,
     /// `ls`, memory and wake-ups with many sessions
     Fleet,
     /// The time from the death of a main process to the next one
@@ -82,10 +91,13 @@ pub(crate) fn run(options: &Options, directory: &Path) -> io::Result<ExitCode> {
         failed: BTreeSet::new(),
         names: 0,
     };
-    let measures: [(Measure, Act); 5] = [
+    let measures: [(Measure, Act); 8] = [
         (Measure::Create, create::measure),
         (Measure::Echo, echo::measure),
         (Measure::Throughput, throughput::measure),
+        (Measure::Unattached, unattached::measure),
+        (Measure::Attach, attach::measure),
+        (Measure::Neighbour, neighbour::measure),
         (Measure::Fleet, fleet::measure),
         (Measure::Restart, restart::measure),
     ];
@@ -182,9 +194,14 @@ impl Bench<'_> {
         Ok((name, fifo.receive_pid(LIMIT)?))
     }
 
+    /// A client of a session.
+    fn client(&self, peer: &Peer, name: &str) -> io::Result<Client> {
+        Client::start(&peer.attach(name))
+    }
+
     /// A client that is attached to a session beyond doubt.
     fn attached(&self, peer: &Peer, name: &str) -> io::Result<Client> {
-        let mut client = Client::start(&peer.attach(name))?;
+        let mut client = self.client(peer, name)?;
         client.prove_attached()?;
         Ok(client)
     }

@@ -19,7 +19,7 @@ const LETTERS: [&[u8]; 5] = [b"z", b"v", b"y", b"w", b"k"];
 
 pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     bench.progress("echo");
-    let bar = Bar::Ratio(Kind::Dtach, 1.2, None);
+    let bar = Bar::Ratio(Kind::Dtach, 1.0, None);
     let mut middle = Series::new(
         "echo_p50",
         "echo through an attached client, p50",
@@ -45,7 +45,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
 }
 
 /// One client's keystrokes, in microseconds.
-fn once(bench: &mut Bench<'_>, peer: &Peer) -> io::Result<Vec<f64>> {
+pub(super) fn once(bench: &mut Bench<'_>, peer: &Peer) -> io::Result<Vec<f64>> {
     let none = OsStr::new("");
     let (name, main) = bench.session(peer, ["stty raw -echo", "exec cat"], [none, none])?;
     let mut client = bench.attached(peer, &name)?;
