@@ -8,6 +8,7 @@
 //! A program that drives another reads lines: [`Cleaner`] makes them, [`Search`] looks for a [`Pattern`] in them, and
 //! [`Echoes`] takes out what only repeats [`Typed`] input (`docs/adr/0015-the-echo-is-not-the-answer.md`).
 
+mod bits;
 mod charset;
 mod cleaner;
 mod draw;
@@ -17,10 +18,13 @@ mod model;
 mod modes;
 mod query;
 mod replay;
+mod scan;
 mod screen;
 mod search;
 mod sequence;
+mod sets;
 mod skip;
+mod special;
 mod typed;
 
 pub use cleaner::{Cleaner, Line};

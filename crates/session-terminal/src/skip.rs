@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use crate::scan::{find_escape, params};
+
 /// What to make of a stretch of output that begins outside any sequence. Kept to be made again, for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -33,8 +35,10 @@ enum Kind {
     /// Attributes, the terminal's own first.
     Reset,
     Attributes,
-    /// Only the last of these counts.
+    /// Only the last of each of these counts.
     Link,
+    Names,
+    Icon,
     Title,
     /// Everything else, in order.
     Mode,
@@ -67,7 +71,11 @@ impl Plan {
         let mut at = 0;
         self.end = loop {
             let run = find_escape(bytes, at);
-            let stop = if self.suspicious { self.text(bytes, at..run) } else { run };
+            let stop = if self.suspicious {
+                self.text(bytes, at..run)
+            } else {
+                run
+            };
             if bound < bottom {
                 let missing = bottom - bound;
                 let mut feeds = memchr::memchr_iter(b'\n', &bytes[at..stop]);
@@ -141,16 +149,17 @@ impl Plan {
 
     /// The sequences before `begin` that still count there, in order.
     pub(crate) fn state(&self, begin: usize) -> impl Iterator<Item = Range<usize>> {
-        let until = self.kept.partition_point(|kept| (kept.start as usize) < begin);
+        let until = self
+            .kept
+            .partition_point(|kept| (kept.start as usize) < begin);
         let kept = &self.kept[..until];
         let last = |kind| kept.iter().rposition(move |kept| kept.kind == kind);
         let reset = last(Kind::Reset).unwrap_or(0);
-        let (link, title) = (last(Kind::Link), last(Kind::Title));
+        let lasts = [Kind::Link, Kind::Names, Kind::Icon, Kind::Title].map(last);
         let counts = move |(index, kept): &(usize, &Kept)| match kept.kind {
             Kind::Reset | Kind::Attributes => *index >= reset,
-            Kind::Link => link == Some(*index),
-            Kind::Title => title == Some(*index),
             Kind::Mode => true,
+            Kind::Link | Kind::Names | Kind::Icon | Kind::Title => lasts.contains(&Some(*index)),
         };
         let range = |(_, kept): (usize, &Kept)| kept.start as usize..kept.end as usize;
         kept.iter().enumerate().filter(counts).map(range)
@@ -174,7 +183,10 @@ impl Plan {
                 0x00 | 0x07..=0x0a | b'\r' => {}
                 0x00..0x20 => return at,
                 // The first byte of a C1 control, or of a character that looks like one as long as it is cut.
-                0xc2 if bytes.get(at + 1).is_none_or(|next| (0x80..0xa0).contains(next)) => {
+                0xc2 if bytes
+                    .get(at + 1)
+                    .is_none_or(|next| (0x80..0xa0).contains(next)) =>
+                {
                     return at;
                 }
                 _ => {}
@@ -196,41 +208,11 @@ fn is_suspicious(bytes: &[u8]) -> bool {
         for &byte in chunk {
             // Below 8, or from VT to SUB without CR, or what begins a C1 control.
             let control = (byte.wrapping_sub(0x0b) < 0x10) & (byte != b'\r');
-            found |= u8::from((byte < 8) | control | (byte.wrapping_sub(0x1c) < 4) | (byte == 0xc2));
+            found |=
+                u8::from((byte < 8) | control | (byte.wrapping_sub(0x1c) < 4) | (byte == 0xc2));
         }
         found != 0
     })
-}
-
-/// The next ESC from `at` on, or the end. Sequences often follow upon one another closely.
-fn find_escape(bytes: &[u8], at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = at;
-    for _ in 0..2 {
-        let Some(&word) = bytes[at..].first_chunk::<8>() else {
-            break;
-        };
-        // A byte that is zero borrows from its top bit; the lowest such bit is right.
-        let word = u64::from_le_bytes(word) ^ (ONES * 0x1b);
-        let zeros = word.wrapping_sub(ONES) & !word & (ONES * 0x80);
-        if zeros != 0 {
-            return at + (zeros.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    memchr::memchr(0x1b, &bytes[at..]).map_or(bytes.len(), |len| at + len)
-}
-
-/// How many bytes from `at` on are from 0x30 to 0x3f: parameters, or what ECMA-48 reserves. `None` up to the end.
-fn params(bytes: &[u8], at: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    if let Some(&word) = bytes[at..].first_chunk::<8>() {
-        let other = (u64::from_le_bytes(word) ^ (ONES * 0x30)) & (ONES * 0xf0);
-        if other != 0 {
-            return Some((other.trailing_zeros() / 8) as usize);
-        }
-    }
-    bytes[at..].iter().position(|byte| byte & 0xf0 != 0x30)
 }
 
 /// The sequence that `bytes` begin with: its length and what it does. `None` if it is not all there.
@@ -241,7 +223,14 @@ fn sequence(bytes: &[u8]) -> Option<(usize, Effect)> {
         b'=' | b'>' => Some((2, Effect::Kept(Kind::Mode))),
         b'(' | b')' => {
             let known = matches!(bytes.get(2)?, b'0' | b'B');
-            Some((3, if known { Effect::Kept(Kind::Mode) } else { Effect::Unknown }))
+            Some((
+                3,
+                if known {
+                    Effect::Kept(Kind::Mode)
+                } else {
+                    Effect::Unknown
+                },
+            ))
         }
         b'\\' => Some((2, Effect::Local)),
         _ => Some((2, Effect::Unknown)),
@@ -275,7 +264,14 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
         // DECSCUSR.
         (0, b' ') => {
             let known = *bytes.get(len)? == b'q';
-            return Some((len + 1, if known { Effect::Kept(Kind::Mode) } else { Effect::Unknown }));
+            return Some((
+                len + 1,
+                if known {
+                    Effect::Kept(Kind::Mode)
+                } else {
+                    Effect::Unknown
+                },
+            ));
         }
         _ => Effect::Unknown,
     };
@@ -286,8 +282,24 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
 fn is_plain_mode(params: &[u8]) -> bool {
     matches!(
         params,
-        b"1" | b"7" | b"9" | b"12" | b"25" | b"66" | b"1000" | b"1001" | b"1002" | b"1003" | b"1004"
-            | b"1005" | b"1006" | b"1007" | b"1015" | b"1016" | b"2004" | b"2026" | b"2031"
+        b"1" | b"7"
+            | b"9"
+            | b"12"
+            | b"25"
+            | b"66"
+            | b"1000"
+            | b"1001"
+            | b"1002"
+            | b"1003"
+            | b"1004"
+            | b"1005"
+            | b"1006"
+            | b"1007"
+            | b"1015"
+            | b"1016"
+            | b"2004"
+            | b"2026"
+            | b"2031"
     )
 }
 
@@ -296,7 +308,10 @@ fn count(params: &[u8]) -> Option<usize> {
     if params.len() > 5 {
         return None;
     }
-    let digit = |number: usize, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + usize::from(byte - b'0'));
+    let digit = |number: usize, byte: &u8| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + usize::from(byte - b'0'))
+    };
     let number = params.iter().try_fold(0, digit)?;
     Some(number.max(1))
 }
@@ -305,8 +320,15 @@ fn count(params: &[u8]) -> Option<usize> {
 fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
     let body = &bytes[2..bytes.len().min(LONGEST)];
     let unknown = Some((2, Effect::Unknown));
-    let Some(end) = body.iter().position(|byte| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b)) else {
-        return if bytes.len() >= LONGEST { unknown } else { None };
+    let Some(end) = body
+        .iter()
+        .position(|byte| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b))
+    else {
+        return if bytes.len() >= LONGEST {
+            unknown
+        } else {
+            None
+        };
     };
     let len = match (body[end], body.get(end + 1)) {
         (0x07, _) => end + 3,
@@ -314,12 +336,17 @@ fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
         (0x1b, None) if bytes.len() < LONGEST => return None,
         _ => return unknown,
     };
-    let code = body[..end].split(|byte| *byte == b';').next().unwrap_or_default();
+    let code = body[..end]
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let effect = match code {
-        b"0" | b"2" => Effect::Kept(Kind::Title),
+        b"0" => Effect::Kept(Kind::Names),
+        b"1" => Effect::Kept(Kind::Icon),
+        b"2" => Effect::Kept(Kind::Title),
         b"8" => Effect::Kept(Kind::Link),
         // Working directory, progress, marks of a shell's prompts: nothing of the screen.
-        b"1" | b"7" | b"9" | b"133" | b"633" => Effect::Local,
+        b"7" | b"9" | b"133" | b"633" => Effect::Local,
         _ => Effect::Unknown,
     };
     Some((len, effect))
