@@ -145,13 +145,15 @@ function combining(core) {
 
 /**
  * ASCII, British and graphics are what a terminal in UTF-8 has; national sets want a mode of their own in xterm, and GR
- * is not used. xterm.js takes all sets, and LS1R to LS3R for LS1 to LS3.
+ * is not used. xterm.js takes all sets, LS1R to LS3R for LS1 to LS3, and has `ESC % @` and `ESC % G`, which choose between
+ * UTF-8 and not, reset G0.
  */
 function charsets(core) {
   const handler = core._inputHandler;
   const select = handler.selectCharset.bind(handler);
   handler.selectCharset = (of) => !"()*+".includes(of[0]) || !"0AB".includes(of[1]) || select(of);
   for (const final of ["~", "}", "|"]) handler.registerEscHandler({ final }, () => true);
+  for (const final of ["@", "G"]) handler.registerEscHandler({ intermediates: "%", final }, () => true);
 }
 
 /** DECALN ends margins and origin mode first, and its E have no attributes (xterm: CASE_DECALN). */

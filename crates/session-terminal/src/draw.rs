@@ -10,12 +10,12 @@ use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{
-    CharsetIndex, Color, CursorShape, CursorStyle, Hyperlink, NamedColor, StandardCharset,
-};
+use alacritty_terminal::vte::ansi::{Color, CursorShape, CursorStyle, Hyperlink, NamedColor};
 
+use crate::bits::{self, BLINK};
 use crate::leave::{LEAVE_ALTERNATE, MODES};
-use crate::model::{BLINK, Keyboard, Model, Size};
+use crate::model::{CursorLook, Keyboard, Model, Saved, Size, Title};
+use crate::sets::{Set, Sets};
 
 /// What a terminal may have been left in beside what programs commonly switch on.
 const UNCOMMON: &[u8] =
@@ -47,39 +47,47 @@ pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
         pen.out.extend_from_slice(undone);
     }
     colours(&mut pen, model);
-    let [main, other] = model.noted.keyboard.clone();
-    let (saved, region, size) = (model.noted.saved, model.noted.region, model.size());
+    let ([main, other], saved) = (model.noted.keyboard.clone(), model.noted.saved.clone());
+    let (sets, region, size) = (model.noted.sets, model.noted.region, model.size());
     if model.on_alternate() {
-        let shifted = model.noted.shifted;
         keyboard(&mut pen, &main);
-        model.look_beneath(|grid, stored| {
-            let as_entered = *stored == grid.cursor && saved[0] == (shifted, false);
-            if !as_entered {
-                pen.save(grid, stored, saved[0]);
-            }
-            pen.rows(grid);
-            pen.cursor(grid, &grid.cursor, shifted);
+        model.look_beneath(|grid| {
             // 1049 saves the cursor as it is; 1047 leaves alone what is saved.
-            let enter: &[u8] = if as_entered {
+            let entered = Saved {
+                cursor: grid.cursor.clone(),
+                sets,
+                origin: false,
+            };
+            let enter: &[u8] = if saved[0] == entered {
                 b"\x1b[?1049h"
             } else {
+                pen.save(grid, &saved[0]);
                 b"\x1b[?1047h"
             };
+            pen.rows(grid);
+            pen.cursor(grid, &grid.cursor, &sets);
             pen.out.extend_from_slice(enter);
         });
         pen.neutral();
         pen.out.extend_from_slice(b"\x1b[H\x1b[J\x1b7");
         keyboard(&mut pen, &other);
     } else {
+        if other != Keyboard::default() || saved[1] != Saved::default() {
+            // What the alternate screen has kept from when it was shown.
+            pen.out.extend_from_slice(b"\x1b[?1047h");
+            let blank = Grid::new(size.rows, size.cols, 0);
+            pen.save(&blank, &saved[1]);
+            keyboard(&mut pen, &other);
+            pen.out.extend_from_slice(b"\x1b[?1047l");
+        }
         keyboard(&mut pen, &main);
     }
     let grid = model.grid();
-    let beside = saved[usize::from(model.on_alternate())];
-    pen.save(grid, &grid.saved_cursor, beside);
+    pen.save(grid, model.saved());
     pen.rows(grid);
     tabs(&mut pen, model);
     modes(&mut pen, model);
-    titles(&mut pen, model);
+    titles(&mut pen, &model.noted.icon, &model.noted.title);
     pen.region(size, region);
     pen.last(model);
     pen.out
@@ -181,10 +189,14 @@ impl Pen {
         if (self.fg, self.bg, self.flags, self.underline) != (cell.fg, cell.bg, flags, underline) {
             (self.fg, self.bg, self.flags, self.underline) = (cell.fg, cell.bg, flags, underline);
             self.out.extend_from_slice(b"\x1b[0");
+            let drawn = bits::without_overline(flags);
             for (flag, code) in ATTRIBUTES.iter().chain(&UNDERLINES) {
-                if flags.contains(*flag) {
+                if drawn.contains(*flag) {
                     self.out.extend_from_slice(code);
                 }
+            }
+            if bits::is_overlined(flags) {
+                self.out.extend_from_slice(b";53");
             }
             self.colour(cell.fg, 30, NamedColor::Foreground);
             self.colour(cell.bg, 40, NamedColor::Background);
@@ -337,35 +349,31 @@ impl Pen {
     }
 
     /// The cursor with its attributes and character sets.
-    fn cursor(&mut self, grid: &Grid<Cell>, cursor: &Cursor<Cell>, shifted: CharsetIndex) {
+    fn cursor(&mut self, grid: &Grid<Cell>, cursor: &Cursor<Cell>, sets: &Sets) {
         let (row, col) = (cursor.point.line, cursor.point.column.0);
         self.place(row.0, col);
         if cursor.input_needs_wrap {
             self.rewrite(grid, row, col);
         }
         self.set(&cursor.template);
-        self.charsets(cursor, shifted);
+        self.charsets(sets);
     }
 
-    /// Has the terminal save `cursor` before its rows are drawn, with the set that text is in and whether rows are counted from the region's top.
-    fn save(
-        &mut self,
-        grid: &Grid<Cell>,
-        cursor: &Cursor<Cell>,
-        (shifted, origin): (CharsetIndex, bool),
-    ) {
-        if *cursor == Cursor::default() && (shifted, origin) == Default::default() {
+    /// Has the terminal save a cursor, before its rows are drawn. The region is still the whole screen, so that rows
+    /// are the same in origin mode.
+    fn save(&mut self, grid: &Grid<Cell>, saved: &Saved) {
+        if *saved == Saved::default() {
             return;
         }
-        if origin {
-            // The region is still the whole screen, so that rows stay what they are.
-            self.out.extend_from_slice(b"\x1b[?6h");
-        }
-        self.cursor(grid, cursor, shifted);
+        let origin: [&[u8]; 2] = if saved.origin {
+            [b"\x1b[?6h", b"\x1b[?6l"]
+        } else {
+            [b"", b""]
+        };
+        self.out.extend_from_slice(origin[0]);
+        self.cursor(grid, &saved.cursor, &saved.sets);
         self.out.extend_from_slice(b"\x1b7");
-        if origin {
-            self.out.extend_from_slice(b"\x1b[?6l");
-        }
+        self.out.extend_from_slice(origin[1]);
         self.neutral();
         self.out.extend_from_slice(b"\x1b[H");
     }
@@ -388,22 +396,15 @@ impl Pen {
         self.cell(cell, cell.flags.contains(Flags::WIDE_CHAR) == (begin < col));
     }
 
-    fn charsets(&mut self, cursor: &Cursor<Cell>, shifted: CharsetIndex) {
-        for (index, designate) in [
-            (CharsetIndex::G0, b'('),
-            (CharsetIndex::G1, b')'),
-            (CharsetIndex::G2, b'*'),
-            (CharsetIndex::G3, b'+'),
-        ] {
-            if cursor.charsets[index] != StandardCharset::Ascii {
-                self.shifted = true;
-                self.out.extend_from_slice(&[0x1b, designate, b'0']);
+    fn charsets(&mut self, sets: &Sets) {
+        for (set, which) in sets.designated.iter().zip(b'('..) {
+            if *set != Set::Ascii {
+                self.out.extend_from_slice(&[0x1b, which, set.name()]);
             }
         }
-        if shifted == CharsetIndex::G1 {
-            self.shifted = true;
-            self.out.push(0x0e);
-        }
+        self.out
+            .extend_from_slice([&b""[..], b"\x0e", b"\x1bn", b"\x1bo"][sets.shifted]);
+        self.shifted |= *sets != Sets::default();
     }
 
     /// The cursor as it is, at the end: everything that moves it was written before.
@@ -424,13 +425,13 @@ impl Pen {
             let (begin, cell) = ending(grid, row, end);
             let c = noted
                 .last
-                .filter(|c| cursor.charsets[noted.shifted].map(*c) == cell.c)?;
+                .filter(|c| noted.sets.current().shown(*c) == cell.c)?;
             (same_style(cell, &cursor.template)).then_some((begin, c))
         });
         self.set(&cursor.template);
         if let Some((begin, c)) = repeated {
             // Written last and by itself, it is also what REP repeats.
-            self.charsets(cursor, noted.shifted);
+            self.charsets(&noted.sets);
             self.place(row.0, begin);
             if model.has(TermMode::INSERT) {
                 // What follows would be moved away: it is moved up first.
@@ -449,7 +450,7 @@ impl Pen {
             self.rewrite(grid, row, col);
         }
         self.set(&cursor.template);
-        self.charsets(cursor, noted.shifted);
+        self.charsets(&noted.sets);
         // Nothing of what was just written is REP's to repeat.
         self.write(format_args!(
             "\x1b[?25{}",
@@ -459,6 +460,11 @@ impl Pen {
                 'l'
             }
         ));
+        match noted.sets.single {
+            Some(3) => self.out.extend_from_slice(b"\x1bO"),
+            Some(_) => self.out.extend_from_slice(b"\x1bN"),
+            None => {}
+        }
     }
 }
 
@@ -583,26 +589,62 @@ fn modes(pen: &mut Pen, model: &Model) {
     if noted.other_keys > 0 {
         pen.write(format_args!("\x1b[>4;{}m", noted.other_keys));
     }
-    if let Some(CursorStyle { shape, blinking }) = noted.cursor_style {
-        let steady = match shape {
-            CursorShape::Underline => 4,
-            CursorShape::Beam => 6,
-            _ => 2,
-        };
-        pen.write(format_args!("\x1b[{} q", steady - u8::from(blinking)));
+    cursor_look(pen, &noted.look);
+}
+
+fn cursor_look(pen: &mut Pen, look: &CursorLook) {
+    let style = |pen: &mut Pen| {
+        if let Some(CursorStyle { shape, blinking }) = look.style {
+            let steady = match shape {
+                CursorShape::Underline => 4,
+                CursorShape::Beam => 6,
+                _ => 2,
+            };
+            pen.write(format_args!("\x1b[{} q", steady - u8::from(blinking)));
+        }
+    };
+    // Whichever came last holds in a terminal that has one state for both.
+    if look.blinking_is_later {
+        style(pen);
+    }
+    if let Some(blinking) = look.blinking {
+        pen.write(format_args!("\x1b[?12{}", if blinking { 'h' } else { 'l' }));
+    }
+    if !look.blinking_is_later {
+        style(pen);
     }
 }
 
-fn titles(pen: &mut Pen, model: &Model) {
-    let noted = &model.noted;
-    let title = |pen: &mut Pen, title: &Option<String>| {
-        if let Some(title) = title {
-            pen.write(format_args!("\x1b]2;{title}\x1b\\"));
+/// Pushed ones, where both were pushed together as is usual, then those in force.
+fn titles(pen: &mut Pen, icon: &Title, title: &Title) {
+    let set = |pen: &mut Pen, icon: Option<&Option<String>>, title: Option<&Option<String>>| {
+        let (icon, title) = (
+            icon.and_then(Option::as_ref),
+            title.and_then(Option::as_ref),
+        );
+        if let Some(both) = icon.filter(|_| icon == title) {
+            return pen.write(format_args!("\x1b]0;{both}\x1b\\"));
+        }
+        for (code, name) in [(1, icon), (2, title)] {
+            if let Some(name) = name {
+                pen.write(format_args!("\x1b]{code};{name}\x1b\\"));
+            }
         }
     };
-    for pushed in &noted.titles {
-        title(pen, pushed);
-        pen.out.extend_from_slice(b"\x1b[22;0t");
+    let deepest = icon.below.len().max(title.below.len());
+    for depth in (0..deepest).rev() {
+        // Counted from the top.
+        let at = |title: &Title| title.below.len().checked_sub(depth + 1);
+        let pushed = (
+            at(icon).map(|at| &icon.below[at]),
+            at(title).map(|at| &title.below[at]),
+        );
+        set(pen, pushed.0, pushed.1);
+        pen.out.extend_from_slice(match pushed {
+            (Some(_), None) => b"\x1b[22;1t",
+            (None, Some(_)) => b"\x1b[22;2t",
+            _ => b"\x1b[22;0t",
+        });
     }
-    title(pen, &noted.title);
+    set(pen, Some(&icon.now), Some(&title.now));
 }

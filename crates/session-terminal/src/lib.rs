@@ -11,6 +11,7 @@
 //! [`Echoes`] takes out what only repeats [`Typed`] input (`docs/adr/0015-the-echo-is-not-the-answer.md`).
 
 mod asks;
+mod bits;
 mod cleaner;
 mod draw;
 mod echoes;
@@ -18,10 +19,13 @@ mod leave;
 mod model;
 mod query;
 mod quiet;
+mod scan;
 mod screen;
 mod search;
 mod sequence;
+mod sets;
 mod skip;
+mod special;
 mod typed;
 mod view;
 

@@ -5,6 +5,9 @@
 //! it does otherwise than xterm (<https://invisible-island.net/xterm/ctlseqs/ctlseqs.html>) is done here, on its grid.
 //! `docs/adr/0016-the-emulator.md` has the list.
 
+mod handler;
+mod print;
+
 use std::collections::BTreeMap;
 
 use alacritty_terminal::event::VoidListener;
@@ -13,18 +16,18 @@ use alacritty_terminal::index::{Column, Line, Point};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::term::{Config, Term, TermMode};
 use alacritty_terminal::vte::ansi::{
-    Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
-    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedMode, NamedPrivateMode,
-    PrivateMode, Rgb, StandardCharset, TabulationClearMode,
+    Attr, CursorStyle, Handler as _, NamedMode, NamedPrivateMode, PrivateMode,
 };
-use unicode_width::UnicodeWidthChar as _;
 
-/// Blinking text, in the bit of a cell that the emulator leaves free.
-pub(crate) const BLINK: Flags = Flags::from_bits_retain(0x8000);
+use crate::bits;
+use crate::sets::Sets;
+
 /// Combining characters in a cell. More are left out: a program that only sends these must not fill memory.
 const MOST_COMBINING: usize = 16;
-/// Titles and keyboard flags that may be pushed, as terminals have it.
+/// Keyboard flags that may be pushed, as terminals have it.
 const DEEPEST: usize = 16;
+/// Titles that may be pushed, as xterm has it.
+const MOST_TITLES: usize = 10;
 /// Bytes of a title, and of a link's target: as VTE has it.
 const LONGEST_TEXT: usize = 2083;
 
@@ -63,6 +66,7 @@ impl Dimensions for Size {
 pub(crate) struct Model {
     pub(crate) term: Term<VoidListener>,
     pub(crate) noted: Noted,
+    keeps_history: bool,
 }
 
 /// What the emulator does not tell.
@@ -71,14 +75,12 @@ pub(crate) struct Noted {
     /// First and last row of the scroll region.
     pub(crate) region: (usize, usize),
     pub(crate) tabs: Vec<bool>,
-    /// Which of G0 to G3 text is in.
-    pub(crate) shifted: CharsetIndex,
-    /// Beside each screen's saved cursor: the set text was in, and origin mode.
-    pub(crate) saved: [(CharsetIndex, bool); 2],
-    /// The main screen's saved cursor, which the emulator overwrites while the alternate screen is shown.
-    pub(crate) main_saved: Option<Cursor<Cell>>,
-    pub(crate) title: Option<String>,
-    pub(crate) titles: Vec<Option<String>>,
+    /// Character sets; the emulator is given what characters look like in them.
+    pub(crate) sets: Sets,
+    /// What DECSC has saved of each screen.
+    pub(crate) saved: [Saved; 2],
+    pub(crate) title: Title,
+    pub(crate) icon: Title,
     /// Flags of kitty's keyboard protocol, of each screen: in force, and pushed below.
     pub(crate) keyboard: [Keyboard; 2],
     /// Level of xterm's modifyOtherKeys.
@@ -87,11 +89,64 @@ pub(crate) struct Noted {
     /// Which mouse events, 0 for none.
     pub(crate) mouse: u16,
     pub(crate) mouse_encoding: u16,
-    pub(crate) cursor_style: Option<CursorStyle>,
+    pub(crate) look: CursorLook,
     /// Links named so far.
     pub(crate) links: u32,
     /// The character printed last, if nothing came behind it: what REP repeats.
     pub(crate) last: Option<char>,
+}
+
+/// What DECSC saves, and DECRC restores.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Saved {
+    /// Position, attributes, and whether a wrap is due.
+    pub(crate) cursor: Cursor<Cell>,
+    pub(crate) sets: Sets,
+    /// Rows are counted from the region's top.
+    pub(crate) origin: bool,
+}
+
+/// A window's title, or its icon's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Title {
+    /// `None` until a program sets one.
+    pub(crate) now: Option<String>,
+    /// Those that were pushed, the last one on top.
+    pub(crate) below: Vec<Option<String>>,
+}
+
+impl Title {
+    pub(crate) fn set(&mut self, text: &str) {
+        let mut end = text.len().min(LONGEST_TEXT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.now = Some(text[..end].chars().filter(|c| !c.is_control()).collect());
+    }
+
+    pub(crate) fn push(&mut self) {
+        if self.below.len() == MOST_TITLES {
+            self.below.remove(0);
+        }
+        self.below.push(self.now.clone());
+    }
+
+    pub(crate) fn pop(&mut self) {
+        if let Some(title) = self.below.pop() {
+            self.now = title;
+        }
+    }
+}
+
+/// What the cursor looks like; it is the terminal owner's choice until a program has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CursorLook {
+    /// By DECSCUSR.
+    pub(crate) style: Option<CursorStyle>,
+    /// By mode 12.
+    pub(crate) blinking: Option<bool>,
+    /// Mode 12 was set or reset behind the last DECSCUSR.
+    pub(crate) blinking_is_later: bool,
 }
 
 /// Keyboard flags of one screen.
@@ -106,17 +161,16 @@ impl Noted {
         Self {
             region: (0, size.rows - 1),
             tabs: (0..size.cols).map(|col| col % 8 == 0).collect(),
-            shifted: CharsetIndex::default(),
+            sets: Sets::default(),
             saved: Default::default(),
-            main_saved: None,
-            title: None,
-            titles: Vec::new(),
+            title: Title::default(),
+            icon: Title::default(),
             keyboard: Default::default(),
             other_keys: 0,
             private: BTreeMap::new(),
             mouse: 0,
             mouse_encoding: 0,
-            cursor_style: None,
+            look: CursorLook::default(),
             links: 0,
             last: None,
         }
@@ -134,6 +188,7 @@ impl Model {
         Self {
             term: Term::new(config, &size, VoidListener),
             noted: Noted::new(size),
+            keeps_history: history > 0,
         }
     }
 
@@ -152,12 +207,20 @@ impl Model {
         self.term.mode().contains(mode)
     }
 
-    /// Line feeds in the last row scroll the whole screen, and nothing keeps what scrolls off.
+    /// Line feeds in the last row scroll the whole screen, nothing keeps what scrolls off, backspaces stay in their row,
+    /// and the next character is one like any other.
     pub(crate) fn scrolls_whole(&self) -> bool {
         let Size { rows, .. } = self.size();
         self.noted.region == (0, rows - 1)
             && !self.has(TermMode::ORIGIN)
-            && self.term.history_size() == 0
+            && (!self.keeps_history || self.on_alternate())
+            && !self.wraps_back()
+            && self.noted.sets.single.is_none()
+    }
+
+    /// Reverse wraparound.
+    fn wraps_back(&self) -> bool {
+        self.noted.private.get(&45).copied().unwrap_or(false) && self.has(TermMode::LINE_WRAP)
     }
 
     /// The row the cursor is in.
@@ -167,6 +230,11 @@ impl Model {
 
     pub(crate) fn on_alternate(&self) -> bool {
         self.has(TermMode::ALT_SCREEN)
+    }
+
+    /// What DECSC has saved of the screen that is shown.
+    pub(crate) fn saved(&self) -> &Saved {
+        &self.noted.saved[usize::from(self.on_alternate())]
     }
 
     pub(crate) fn keyboard(&self) -> &Keyboard {
@@ -188,30 +256,24 @@ impl Model {
             .tabs
             .extend((old.cols..size.cols.max(old.cols)).map(|col| col % 8 == 0));
         self.noted.tabs.truncate(size.cols);
-        if let Some(saved) = &mut self.noted.main_saved {
-            let point = &mut saved.point;
-            point.line = point.line.min(Line(size.rows as i32 - 1));
-            point.column = point.column.min(Column(size.cols - 1));
-        }
         // Reflow may leave what a narrower grid has no place for.
-        let grid = self.term.grid_mut();
-        for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
-            cursor.point.line = cursor.point.line.clamp(Line(0), Line(size.rows as i32 - 1));
-            cursor.point.column = cursor.point.column.min(Column(size.cols - 1));
+        let last = Point::new(Line(size.rows as i32 - 1), Column(size.cols - 1));
+        let shown = &mut self.term.grid_mut().cursor;
+        let saved = self.noted.saved.iter_mut().map(|saved| &mut saved.cursor);
+        for cursor in saved.chain([shown]) {
+            let point = &mut cursor.point;
+            cursor.input_needs_wrap &= point.column == last.column;
+            point.line = point.line.clamp(Line(0), last.line);
+            point.column = point.column.min(last.column);
         }
     }
 
-    /// Shows the main screen to `look` although the alternate one is in use, and says what the main screen's saved
-    /// cursor is.
-    pub(crate) fn look_beneath<T>(
-        &mut self,
-        look: impl FnOnce(&Grid<Cell>, &Cursor<Cell>) -> T,
-    ) -> T {
+    /// Shows the main screen to `look` although the alternate one is in use.
+    pub(crate) fn look_beneath<T>(&mut self, look: impl FnOnce(&Grid<Cell>) -> T) -> T {
         let alternate = self.term.grid().clone();
         self.term.swap_alt();
-        let main = self.term.grid();
-        let saved = self.noted.main_saved.as_ref();
-        let seen = look(main, saved.unwrap_or(&main.saved_cursor));
+        let seen = look(self.term.grid());
+        // This one empties the alternate screen.
         self.term.swap_alt();
         *self.term.grid_mut() = alternate;
         seen
@@ -229,36 +291,53 @@ impl Model {
         self.term.unset_mode(NamedMode::Insert.into());
         self.term.unset_keypad_application_mode();
         self.term.terminal_attribute(Attr::Reset);
-        for index in [
-            CharsetIndex::G0,
-            CharsetIndex::G1,
-            CharsetIndex::G2,
-            CharsetIndex::G3,
-        ] {
-            self.term.configure_charset(index, StandardCharset::Ascii);
-        }
-        self.term.set_active_charset(CharsetIndex::G0);
-        self.noted.shifted = CharsetIndex::G0;
+        self.noted.sets = Sets::default();
         let at = self.term.grid().cursor.point;
         self.set_region(0, self.size().rows - 1);
         self.term.grid_mut().cursor.point = at;
-        self.term.grid_mut().saved_cursor = Cursor::default();
-        self.noted.saved[usize::from(self.on_alternate())] = Default::default();
-        self.noted.last = None;
+        let shown = usize::from(self.on_alternate());
+        self.noted.saved[shown] = Saved::default();
     }
 
-    /// Writes the last character again (REP), if nothing came behind it.
-    pub(crate) fn repeat(&mut self, count: u16) {
-        let Size { rows, cols } = self.size();
-        if let Some(c) = self.noted.last {
-            (0..usize::from(count).min(rows * cols)).for_each(|_| self.input(c));
+    /// IND: a line feed that never returns to the first column.
+    pub(crate) fn index(&mut self) {
+        self.term.linefeed();
+        self.term.grid_mut().cursor.input_needs_wrap = false;
+    }
+
+    /// A line above what is written next, or none.
+    pub(crate) fn set_overline(&mut self, on: bool) {
+        let flags = &mut self.term.grid_mut().cursor.template.flags;
+        *flags = bits::overlined(*flags, on);
+    }
+
+    fn save_cursor(&mut self) {
+        let saved = Saved {
+            cursor: self.term.grid().cursor.clone(),
+            sets: Sets {
+                single: None,
+                ..self.noted.sets
+            },
+            origin: self.has(TermMode::ORIGIN),
+        };
+        let shown = usize::from(self.on_alternate());
+        self.noted.saved[shown] = saved;
+    }
+
+    fn restore_cursor(&mut self) {
+        let Saved {
+            mut cursor,
+            sets,
+            origin,
+        } = self.saved().clone();
+        self.set_origin(origin);
+        if origin {
+            let (top, bottom) = self.noted.region;
+            let row = cursor.point.line;
+            cursor.point.line = row.clamp(Line(top as i32), Line(bottom as i32));
         }
-        self.noted.last = None;
-    }
-
-    fn cursor(&mut self) -> &mut Cursor<Cell> {
-        self.noted.last = None;
-        &mut self.term.grid_mut().cursor
+        self.noted.sets = sets;
+        self.term.grid_mut().cursor = cursor;
     }
 
     fn at(&self) -> (usize, usize) {
@@ -269,7 +348,7 @@ impl Model {
     /// Moves the cursor within the screen.
     fn put(&mut self, row: usize, col: usize) {
         let size = self.size();
-        let cursor = self.cursor();
+        let cursor = &mut self.term.grid_mut().cursor;
         cursor.point = Point::new(
             Line(row.min(size.rows - 1) as i32),
             Column(col.min(size.cols - 1)),
@@ -351,38 +430,23 @@ impl Model {
 
     /// Shows the alternate screen; `saving` the cursor as DECSC does.
     fn enter(&mut self, saving: bool) {
-        self.noted.last = None;
-        if self.on_alternate() {
-            if saving {
-                self.save_cursor_position();
-            }
-            return;
-        }
         if saving {
-            self.save_cursor_position();
+            self.save_cursor();
         }
-        self.noted.main_saved = Some(self.term.grid().saved_cursor.clone());
-        self.term.swap_alt();
+        if !self.on_alternate() {
+            self.term.swap_alt();
+        }
     }
 
     /// Shows the main screen again; the cursor stays where it is unless it is `restored`.
     fn leave(&mut self, restoring: bool) {
-        self.noted.last = None;
         if self.on_alternate() {
             let cursor = self.term.grid().cursor.clone();
-            // What the alternate screen keeps unseen, no redraw could bring back.
-            self.term.grid_mut().saved_cursor = Cursor::default();
-            self.noted.saved[1] = Default::default();
-            self.noted.keyboard[1] = Keyboard::default();
             self.term.swap_alt();
-            let grid = self.term.grid_mut();
-            grid.cursor = cursor;
-            if let Some(saved) = self.noted.main_saved.take() {
-                grid.saved_cursor = saved;
-            }
+            self.term.grid_mut().cursor = cursor;
         }
         if restoring {
-            self.restore_cursor_position();
+            self.restore_cursor();
         }
     }
 
@@ -396,7 +460,6 @@ impl Model {
     }
 
     fn private(&mut self, named: PrivateMode, on: bool) {
-        self.noted.last = None;
         let mode = named.raw();
         match mode {
             6 => {
@@ -404,13 +467,13 @@ impl Model {
                 self.address(0, 0);
             }
             12 => {
-                let style = self.noted.cursor_style.get_or_insert_default();
-                style.blinking = on;
+                self.noted.look.blinking = Some(on);
+                self.noted.look.blinking_is_later = true;
             }
             47 | 1047 | 1049 if on => self.enter(mode == 1049),
             47 | 1047 | 1049 => self.leave(mode == 1049),
-            1048 if on => self.save_cursor_position(),
-            1048 => self.restore_cursor_position(),
+            1048 if on => self.save_cursor(),
+            1048 => self.restore_cursor(),
             66 if on => self.term.set_keypad_application_mode(),
             66 => self.term.unset_keypad_application_mode(),
             // 132 columns, which terminals refuse unless they are told to allow it.
@@ -428,21 +491,6 @@ impl Model {
         }
     }
 
-    /// The cell that a combining character goes to.
-    fn combining(&self) -> &Cell {
-        let grid = self.term.grid();
-        let cursor = &grid.cursor;
-        let mut column = cursor.point.column.0;
-        if !cursor.input_needs_wrap {
-            column = column.saturating_sub(1);
-        }
-        let row = &grid[cursor.point.line];
-        if row[Column(column)].flags.contains(Flags::WIDE_CHAR_SPACER) {
-            column = column.saturating_sub(1);
-        }
-        &row[Column(column)]
-    }
-
     /// Rows `from` to `to` move up by `count` without any of them becoming history.
     fn shift_up(&mut self, from: usize, to: usize, count: usize) {
         let cols = self.size().cols;
@@ -456,414 +504,5 @@ impl Model {
             grid[Line(row as i32)] = moved;
         }
         self.clear_rows((to + 1 - count.min(to + 1 - from))..to + 1);
-    }
-}
-
-fn text(text: &str) -> String {
-    let mut end = text.len().min(LONGEST_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].chars().filter(|c| !c.is_control()).collect()
-}
-
-impl Handler for Model {
-    fn set_title(&mut self, title: Option<String>) {
-        self.noted.title = title.map(|title| text(&title));
-    }
-
-    fn push_title(&mut self) {
-        if self.noted.titles.len() == DEEPEST {
-            self.noted.titles.remove(0);
-        }
-        self.noted.titles.push(self.noted.title.clone());
-    }
-
-    fn pop_title(&mut self) {
-        if let Some(title) = self.noted.titles.pop() {
-            self.noted.title = title;
-        }
-    }
-
-    fn set_cursor_style(&mut self, style: Option<CursorStyle>) {
-        self.noted.cursor_style = style;
-    }
-
-    fn set_cursor_shape(&mut self, shape: CursorShape) {
-        self.noted.cursor_style.get_or_insert_default().shape = shape;
-    }
-
-    #[inline]
-    fn input(&mut self, c: char) {
-        // Below, every character but DEL is one column wide.
-        if c >= '\u{300}' || c == '\x7f' {
-            match c.width() {
-                None => return,
-                Some(0) => {
-                    let known = self.combining().zerowidth().map_or(0, <[char]>::len);
-                    if known < MOST_COMBINING {
-                        self.term.input(c);
-                    }
-                    self.noted.last = None;
-                    return;
-                }
-                Some(2) if !self.has(TermMode::LINE_WRAP) => {
-                    // It may not fit.
-                    self.term.input(c);
-                    self.noted.last = None;
-                    return;
-                }
-                Some(_) => {}
-            }
-        }
-        self.term.input(c);
-        if self.has(TermMode::INSERT) {
-            self.mend_here();
-        }
-        self.noted.last = Some(c);
-    }
-
-    fn goto(&mut self, line: i32, col: usize) {
-        self.address(line, col);
-    }
-
-    fn goto_line(&mut self, line: i32) {
-        let (_, col) = self.at();
-        self.address(line, col);
-    }
-
-    fn goto_col(&mut self, col: usize) {
-        let (row, _) = self.at();
-        self.put(row, col);
-    }
-
-    fn insert_blank(&mut self, count: usize) {
-        self.cursor().input_needs_wrap = false;
-        self.term.insert_blank(count);
-        self.mend_here();
-    }
-
-    fn move_up(&mut self, rows: usize) {
-        let ((_, col), row) = (self.at(), self.up(rows));
-        self.put(row, col);
-    }
-
-    fn move_down(&mut self, rows: usize) {
-        let ((_, col), row) = (self.at(), self.down(rows));
-        self.put(row, col);
-    }
-
-    fn move_forward(&mut self, cols: usize) {
-        let (row, col) = self.at();
-        self.put(row, col.saturating_add(cols));
-    }
-
-    fn move_backward(&mut self, cols: usize) {
-        let (row, col) = self.at();
-        self.put(row, col.saturating_sub(cols));
-    }
-
-    fn move_down_and_cr(&mut self, rows: usize) {
-        let row = self.down(rows);
-        self.put(row, 0);
-    }
-
-    fn move_up_and_cr(&mut self, rows: usize) {
-        let row = self.up(rows);
-        self.put(row, 0);
-    }
-
-    fn put_tab(&mut self, count: u16) {
-        if self.term.grid().cursor.input_needs_wrap {
-            return;
-        }
-        self.move_forward_tabs(count);
-    }
-
-    fn move_forward_tabs(&mut self, count: u16) {
-        let (row, mut col) = self.at();
-        let last = self.size().cols - 1;
-        for _ in 0..usize::from(count).min(last) {
-            let next = (col + 1..last).find(|col| self.noted.tabs[*col]);
-            col = next.unwrap_or(last);
-        }
-        self.put(row, col);
-    }
-
-    fn move_backward_tabs(&mut self, count: u16) {
-        let (row, mut col) = self.at();
-        for _ in 0..usize::from(count).min(col) {
-            let next = (0..col).rev().find(|col| self.noted.tabs[*col]);
-            col = next.unwrap_or(0);
-        }
-        self.put(row, col);
-    }
-
-    fn set_horizontal_tabstop(&mut self) {
-        let (_, col) = self.at();
-        self.noted.tabs[col] = true;
-    }
-
-    fn clear_tabs(&mut self, mode: TabulationClearMode) {
-        match mode {
-            TabulationClearMode::Current => {
-                let (_, col) = self.at();
-                self.noted.tabs[col] = false;
-            }
-            TabulationClearMode::All => self.noted.tabs.fill(false),
-        }
-    }
-
-    fn set_tabs(&mut self, interval: u16) {
-        for (col, stop) in self.noted.tabs.iter_mut().enumerate() {
-            *stop = col % usize::from(interval.max(1)) == 0;
-        }
-    }
-
-    fn backspace(&mut self) {
-        self.noted.last = None;
-        self.term.backspace();
-    }
-
-    fn carriage_return(&mut self) {
-        self.noted.last = None;
-        self.term.carriage_return();
-    }
-
-    fn linefeed(&mut self) {
-        self.noted.last = None;
-        self.term.linefeed();
-        self.term.grid_mut().cursor.input_needs_wrap = false;
-        if self.has(TermMode::LINE_FEED_NEW_LINE) {
-            self.term.carriage_return();
-        }
-    }
-
-    fn scroll_up(&mut self, lines: usize) {
-        self.noted.last = None;
-        self.term.scroll_up(lines);
-    }
-
-    fn scroll_down(&mut self, lines: usize) {
-        self.noted.last = None;
-        self.term.scroll_down(lines);
-    }
-
-    fn insert_blank_lines(&mut self, lines: usize) {
-        let ((row, _), (top, bottom)) = (self.at(), self.noted.region);
-        if (top..=bottom).contains(&row) {
-            self.term.insert_blank_lines(lines);
-            self.put(row, 0);
-        }
-    }
-
-    fn delete_lines(&mut self, lines: usize) {
-        let ((row, _), (top, bottom)) = (self.at(), self.noted.region);
-        if (top..=bottom).contains(&row) {
-            self.shift_up(row, bottom, lines);
-            self.put(row, 0);
-        }
-    }
-
-    fn erase_chars(&mut self, count: usize) {
-        self.cursor().input_needs_wrap = false;
-        self.term.erase_chars(count);
-        self.mend_here();
-    }
-
-    fn delete_chars(&mut self, count: usize) {
-        self.cursor().input_needs_wrap = false;
-        let (_, col) = self.at();
-        self.term.delete_chars(count.min(self.size().cols - col));
-        self.mend_here();
-    }
-
-    fn save_cursor_position(&mut self) {
-        self.noted.last = None;
-        self.term.save_cursor_position();
-        let beside = (self.noted.shifted, self.has(TermMode::ORIGIN));
-        self.noted.saved[usize::from(self.on_alternate())] = beside;
-    }
-
-    fn restore_cursor_position(&mut self) {
-        self.noted.last = None;
-        self.term.restore_cursor_position();
-        let (shifted, origin) = self.noted.saved[usize::from(self.on_alternate())];
-        self.set_active_charset(shifted);
-        let at = self.term.grid().cursor.clone();
-        self.set_origin(origin);
-        let cursor = &mut self.term.grid_mut().cursor;
-        *cursor = at;
-        if origin {
-            let (top, bottom) = self.noted.region;
-            let row = cursor.point.line;
-            cursor.point.line = row.clamp(Line(top as i32), Line(bottom as i32));
-        }
-    }
-
-    fn clear_line(&mut self, mode: LineClearMode) {
-        self.noted.last = None;
-        self.term.clear_line(mode);
-        self.mend_here();
-    }
-
-    fn clear_screen(&mut self, mode: ClearMode) {
-        self.noted.last = None;
-        let ((row, col), size) = (self.at(), self.size());
-        match mode {
-            ClearMode::Above => {
-                self.clear_rows(0..row);
-                self.clear_row(row, 0, col + 1);
-            }
-            ClearMode::Below => {
-                self.clear_row(row, col, size.cols);
-                self.clear_rows(row + 1..size.rows);
-            }
-            ClearMode::All => self.clear_rows(0..size.rows),
-            ClearMode::Saved => self.term.clear_screen(mode),
-        }
-    }
-
-    fn reset_state(&mut self) {
-        self.term.reset_state();
-        // A palette that was changed is the terminal's own again.
-        for index in 0..alacritty_terminal::term::color::COUNT {
-            self.term.reset_color(index);
-        }
-        self.noted = Noted::new(self.size());
-    }
-
-    fn reverse_index(&mut self) {
-        self.cursor().input_needs_wrap = false;
-        self.term.reverse_index();
-    }
-
-    fn terminal_attribute(&mut self, attr: Attr) {
-        self.noted.last = None;
-        let flags = &mut self.term.grid_mut().cursor.template.flags;
-        match attr {
-            Attr::BlinkSlow | Attr::BlinkFast => flags.insert(BLINK),
-            Attr::CancelBlink => flags.remove(BLINK),
-            // The parser means SGR 21, which is a double underline (ECMA-48).
-            Attr::CancelBold => self.term.terminal_attribute(Attr::DoubleUnderline),
-            _ => self.term.terminal_attribute(attr),
-        }
-    }
-
-    fn set_mode(&mut self, mode: Mode) {
-        self.noted.last = None;
-        self.term.set_mode(mode);
-    }
-
-    fn unset_mode(&mut self, mode: Mode) {
-        self.noted.last = None;
-        self.term.unset_mode(mode);
-    }
-
-    fn set_private_mode(&mut self, mode: PrivateMode) {
-        self.private(mode, true);
-    }
-
-    fn unset_private_mode(&mut self, mode: PrivateMode) {
-        self.private(mode, false);
-    }
-
-    fn set_scrolling_region(&mut self, top: usize, bottom: Option<usize>) {
-        let rows = self.size().rows;
-        let (top, bottom) = (top.max(1), bottom.unwrap_or(rows).min(rows));
-        // A region has two lines at least, if the screen has.
-        if top < bottom || (top, bottom) == (1, rows) {
-            self.set_region(top - 1, bottom - 1);
-            self.address(0, 0);
-        }
-    }
-
-    fn set_keypad_application_mode(&mut self) {
-        self.term.set_keypad_application_mode();
-    }
-
-    fn unset_keypad_application_mode(&mut self) {
-        self.term.unset_keypad_application_mode();
-    }
-
-    fn set_active_charset(&mut self, index: CharsetIndex) {
-        self.noted.last = None;
-        self.noted.shifted = index;
-        self.term.set_active_charset(index);
-    }
-
-    fn configure_charset(&mut self, index: CharsetIndex, charset: StandardCharset) {
-        self.noted.last = None;
-        self.term.configure_charset(index, charset);
-    }
-
-    fn set_color(&mut self, index: usize, color: Rgb) {
-        if index < alacritty_terminal::term::color::COUNT {
-            self.term.set_color(index, color);
-        }
-    }
-
-    fn reset_color(&mut self, index: usize) {
-        if index < alacritty_terminal::term::color::COUNT {
-            self.term.reset_color(index);
-        }
-    }
-
-    fn decaln(&mut self) {
-        self.term.decaln();
-        let rows = self.size().rows;
-        self.set_region(0, rows - 1);
-        self.put(0, 0);
-    }
-
-    fn set_hyperlink(&mut self, link: Option<Hyperlink>) {
-        let fits = |link: &Hyperlink| {
-            link.uri.len() + link.id.as_ref().map_or(0, String::len) <= LONGEST_TEXT
-        };
-        let link = link.filter(fits).map(|link| {
-            let number = |id: &String| id.strip_prefix(LINK)?.parse::<u32>().ok();
-            let given = link.id.as_ref().and_then(number).unwrap_or(0);
-            self.noted.links = self.noted.links.max(given);
-            // The cells of a link belong together also where it is given no name.
-            let id = link.id.unwrap_or_else(|| {
-                self.noted.links = self.noted.links.wrapping_add(1);
-                format!("{LINK}{}", self.noted.links)
-            });
-            Hyperlink {
-                id: Some(id),
-                ..link
-            }
-        });
-        self.noted.last = None;
-        self.term.set_hyperlink(link);
-    }
-
-    fn push_keyboard_mode(&mut self, mode: KeyboardModes) {
-        let keyboard = self.keyboard_mut();
-        if keyboard.below.len() == DEEPEST {
-            keyboard.below.remove(0);
-        }
-        keyboard.below.push(keyboard.flags);
-        keyboard.flags = mode.bits();
-    }
-
-    fn pop_keyboard_modes(&mut self, count: u16) {
-        let keyboard = self.keyboard_mut();
-        for _ in 0..usize::from(count).min(DEEPEST + 1) {
-            keyboard.flags = keyboard.below.pop().unwrap_or(0);
-        }
-    }
-
-    fn set_keyboard_mode(&mut self, mode: KeyboardModes, behavior: KeyboardModesApplyBehavior) {
-        let keyboard = self.keyboard_mut();
-        keyboard.flags = match behavior {
-            KeyboardModesApplyBehavior::Replace => mode.bits(),
-            KeyboardModesApplyBehavior::Union => keyboard.flags | mode.bits(),
-            KeyboardModesApplyBehavior::Difference => keyboard.flags & !mode.bits(),
-        };
-    }
-
-    fn set_modify_other_keys(&mut self, mode: ModifyOtherKeys) {
-        self.noted.other_keys = mode as u8;
     }
 }

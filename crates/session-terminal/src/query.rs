@@ -6,17 +6,13 @@
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::vte::ansi::Rgb;
 
-use crate::model::Model;
-use crate::sequence::Kind;
+use crate::model::{CursorLook, Model};
+use crate::special::number;
 
-/// Sequences that the emulator does not act on, or not as is needed here.
+/// A question.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Special {
-    /// DECSTR.
-    SoftReset,
-    /// REP, which the parser would do for any character that ever was, and as often as it is told to.
-    Repeat(u16),
-    /// A question that is answered with these bytes, whatever the screen.
+pub(crate) enum Query {
+    /// One that is answered with these bytes, whatever the screen.
     Fixed(&'static [u8]),
     /// DSR 6, and DECXCPR.
     Position { private: bool },
@@ -37,65 +33,63 @@ pub(crate) enum Special {
     Size,
 }
 
-/// What `whole`, a finished sequence, is; `None` for what the emulator sees to.
-pub(crate) fn special(kind: Kind, whole: &[u8]) -> Option<Special> {
-    match kind {
-        Kind::Control => control(&whole[2..]),
-        Kind::Escape if whole == b"\x1bZ" => Some(Special::Fixed(ATTRIBUTES)),
-        Kind::Command => command(&whole[2..]),
-        // DECRQSS and XTGETTCAP: not a valid request, not a known capability.
-        Kind::Device if whole.starts_with(b"\x1bP$q") => Some(Special::Fixed(b"\x1bP0$r\x1b\\")),
-        Kind::Device if whole.starts_with(b"\x1bP+q") => Some(Special::Fixed(b"\x1bP0+r\x1b\\")),
-        _ => None,
-    }
-}
-
 /// A VT220 with colours.
 const ATTRIBUTES: &[u8] = b"\x1b[?62;22c";
 const SECONDARY: &[u8] = b"\x1b[>1;10;0c";
 const TERTIARY: &[u8] = b"\x1bP!|00000000\x1b\\";
 
-fn control(body: &[u8]) -> Option<Special> {
-    let (last, rest) = body.split_last()?;
-    let prefix = rest
+/// `ESC last`: DECID.
+pub(crate) fn escape(last: u8) -> Option<Query> {
+    (last == b'Z').then_some(Query::Fixed(ATTRIBUTES))
+}
+
+/// A device control string. DECRQSS and XTGETTCAP: not a valid request, not a known capability.
+pub(crate) fn device(whole: &[u8]) -> Option<Query> {
+    match whole {
+        [_, _, b'$', b'q', ..] => Some(Query::Fixed(b"\x1bP0$r\x1b\\")),
+        [_, _, b'+', b'q', ..] => Some(Query::Fixed(b"\x1bP0+r\x1b\\")),
+        _ => None,
+    }
+}
+
+/// `ESC [ body last`.
+pub(crate) fn control(body: &[u8], last: u8) -> Option<Query> {
+    let prefix = body
         .iter()
         .take_while(|byte| matches!(byte, 0x3c..=0x3f))
         .count();
-    let (prefix, rest) = rest.split_at(prefix);
+    let (prefix, rest) = body.split_at(prefix);
     let middle = rest
         .iter()
         .rev()
         .take_while(|byte| matches!(byte, 0x20..=0x2f))
         .count();
     let (params, middle) = rest.split_at(rest.len() - middle);
-    let first = || number(params.split(|byte| matches!(byte, b';' | b':')).next()?);
+    let first = number(params)?;
     let private = prefix == b"?";
     match (prefix, middle, last) {
-        (b"", b"!", b'p') => Some(Special::SoftReset),
-        (b"", b"", b'b') => Some(Special::Repeat(first()?.max(1))),
-        (b"", b"", b'c') if first() == Some(0) => Some(Special::Fixed(ATTRIBUTES)),
-        (b">", b"", b'c') if first() == Some(0) => Some(Special::Fixed(SECONDARY)),
-        (b"=", b"", b'c') if first() == Some(0) => Some(Special::Fixed(TERTIARY)),
-        (b"" | b"?", b"", b'n') => match first()? {
-            5 => Some(Special::Fixed(b"\x1b[0n")),
-            6 => Some(Special::Position { private }),
+        (b"", b"", b'c') if first == 0 => Some(Query::Fixed(ATTRIBUTES)),
+        (b">", b"", b'c') if first == 0 => Some(Query::Fixed(SECONDARY)),
+        (b"=", b"", b'c') if first == 0 => Some(Query::Fixed(TERTIARY)),
+        (b"" | b"?", b"", b'n') => match first {
+            5 => Some(Query::Fixed(b"\x1b[0n")),
+            6 => Some(Query::Position { private }),
             _ => None,
         },
-        (b"" | b"?", b"$", b'p') => Some(Special::Mode {
+        (b"" | b"?", b"$", b'p') => Some(Query::Mode {
             private,
-            mode: first()?,
+            mode: first,
         }),
-        (b">", b"", b'q') if first() == Some(0) => Some(Special::Version),
-        (b"?", b"", b'u') => Some(Special::Keyboard),
-        (b"?", b"", b'm') if first() == Some(4) => Some(Special::OtherKeys),
-        (b"", b"", b't') if first() == Some(18) => Some(Special::Size),
+        (b">", b"", b'q') if first == 0 => Some(Query::Version),
+        (b"?", b"", b'u') => Some(Query::Keyboard),
+        (b"?", b"", b'm') if first == 4 => Some(Query::OtherKeys),
+        (b"", b"", b't') if first == 18 => Some(Query::Size),
         _ => None,
     }
 }
 
-fn command(body: &[u8]) -> Option<Special> {
-    let bell = body.last() == Some(&0x07);
-    let body = body.strip_suffix(b"\x07").unwrap_or(body);
+/// `ESC ] body`, ended by `bell` or ST.
+pub(crate) fn command(body: &[u8], bell: bool) -> Option<Query> {
     let mut params = body.split(|byte| *byte == b';');
     let code = number(params.next()?)?;
     let mut asked = Vec::new();
@@ -118,64 +112,13 @@ fn command(body: &[u8]) -> Option<Special> {
         _ => {}
     }
     asked.retain(|(_, index)| *index < 259);
-    (!asked.is_empty()).then_some(Special::Colours { asked, bell })
+    (!asked.is_empty()).then_some(Query::Colours { asked, bell })
 }
 
-/// Whether the sequence makes a terminal say something, or touches what is not the screen's: never to be repeated.
-pub(crate) fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
-    match special(kind, whole) {
-        Some(Special::SoftReset | Special::Repeat(_)) => return false,
-        Some(_) => return true,
-        None => {}
-    }
-    match (kind, whole) {
-        (Kind::Control, [_, _, body @ .., last]) => match last {
-            // Every device attributes, status and mode request; windows' titles and sizes (XTWINOPS 11 to 21).
-            b'c' | b'n' => !body.starts_with(b">") || *last == b'c',
-            b't' => {
-                let first = body.split(|byte| *byte == b';').next();
-                first
-                    .and_then(number)
-                    .is_some_and(|first| (11..=21).contains(&first))
-            }
-            // DECREQTPARM, DECRQCRA, DECRQPSR, and the like.
-            b'x' => !body.ends_with(b"$") && !body.ends_with(b"*"),
-            b'y' | b'w' => body.ends_with(b"*") || body.ends_with(b"$"),
-            b'S' => body.starts_with(b"?"),
-            _ => false,
-        },
-        // Clipboard, notifications, progress; anything that asks.
-        (Kind::Command, [_, _, body @ ..]) => {
-            let code = body
-                .split(|byte| !byte.is_ascii_digit())
-                .next()
-                .and_then(number);
-            matches!(code, Some(9 | 50 | 52 | 60 | 99 | 777 | 1337 | 5522))
-                || body.windows(2).any(|pair| pair == b";?")
-        }
-        // Sixel pictures may be repeated; questions may not, nor what tmux passes through.
-        (Kind::Device, [_, _, body @ ..]) => {
-            body.starts_with(b"$q") || body.starts_with(b"+") || body.starts_with(b"tmux;")
-        }
-        // Kitty's pictures are answered.
-        (Kind::Other, [_, b'_', ..]) => true,
-        _ => false,
-    }
-}
-
-fn number(digits: &[u8]) -> Option<u16> {
-    if digits.is_empty() {
-        return Some(0);
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-impl Special {
-    /// Does it, or answers it.
-    pub(crate) fn act(&self, model: &mut Model, mut reply: impl FnMut(&[u8])) {
+impl Query {
+    /// Answers it as a terminal with this state would.
+    pub(crate) fn answer(&self, model: &Model, mut reply: impl FnMut(&[u8])) {
         let text = match self {
-            Self::SoftReset => return model.soft_reset(),
-            Self::Repeat(count) => return model.repeat(*count),
             Self::Fixed(bytes) => return reply(bytes),
             Self::Position { private } => {
                 let point = model.grid().cursor.point;
@@ -231,7 +174,17 @@ fn state(model: &Model, private: bool, mode: u16) -> Option<bool> {
         1 => has(TermMode::APP_CURSOR),
         6 => has(TermMode::ORIGIN),
         7 => has(TermMode::LINE_WRAP),
-        12 => Some(noted.cursor_style.is_some_and(|style| style.blinking)),
+        12 => {
+            let CursorLook {
+                style,
+                blinking,
+                blinking_is_later,
+            } = noted.look;
+            let style = style
+                .map(|style| style.blinking)
+                .filter(|_| !blinking_is_later);
+            Some(style.or(blinking).unwrap_or(false))
+        }
         25 => has(TermMode::SHOW_CURSOR),
         47 | 1047 | 1049 => has(TermMode::ALT_SCREEN),
         66 => has(TermMode::APP_KEYPAD),
@@ -254,11 +207,11 @@ pub(crate) fn own(index: usize) -> Rgb {
     ];
     let level = |step: usize| if step == 0 { 0 } else { 55 + 40 * step as u8 };
     match index {
-        0..16 => {
+        0..=15 => {
             let [_, r, g, b] = BASE[index].to_be_bytes();
             Rgb { r, g, b }
         }
-        16..232 => {
+        16..=231 => {
             let cube = index - 16;
             Rgb {
                 r: level(cube / 36),
@@ -266,7 +219,7 @@ pub(crate) fn own(index: usize) -> Rgb {
                 b: level(cube % 6),
             }
         }
-        232..256 => {
+        232..=255 => {
             let grey = 8 + 10 * (index - 232) as u8;
             Rgb {
                 r: grey,

@@ -1,7 +1,7 @@
 //! Output for a terminal that must not answer: one that only looks on, or is shown the past.
 
-use crate::query;
 use crate::sequence::{Kind, Sequences};
+use crate::special::{Special, number, special};
 
 /// Leaves out what a terminal answers, and what reaches beyond its screen: questions, the clipboard, notifications.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Quiet {
         let mut at = 0;
         while let Some((kind, range)) = self.sequences.next(bytes, at) {
             at = range.end;
-            let piece = &bytes[range];
+            let piece = &bytes[range.clone()];
             match kind {
                 // ENQ asks, too.
                 Kind::Text | Kind::Embedded => piece
@@ -29,8 +29,8 @@ impl Quiet {
                 Kind::Part => self.hold(piece, &mut show),
                 _ => {
                     self.hold(piece, &mut show);
-                    let whole = self.sequences.whole();
-                    let shown = whole.is_none_or(|whole| !query::must_not_repeat(kind, whole));
+                    let whole = self.sequences.whole(bytes, range);
+                    let shown = whole.is_none_or(|whole| !must_not_repeat(kind, whole));
                     if shown && self.endless.is_none() {
                         show(&self.held);
                     }
@@ -67,6 +67,42 @@ impl Quiet {
                 }
             }
         }
+    }
+}
+
+/// Whether the sequence makes a terminal say something, or touches what is not the screen's.
+fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
+    if let Some(Special::Ask(_)) = special(kind, whole) {
+        return true;
+    }
+    match (kind, whole) {
+        (Kind::Control, [_, _, body @ .., last]) => match last {
+            // Every device attributes, status and mode request; windows' titles and sizes (XTWINOPS 11 to 21).
+            b'c' | b'n' => !body.starts_with(b">") || *last == b'c',
+            b't' => {
+                let first = body.split(|byte| *byte == b';').next();
+                first.and_then(number).is_some_and(|first| (11..=21).contains(&first))
+            }
+            // DECREQTPARM, DECRQCRA, DECRQPSR, XTSMGRAPHICS.
+            b'x' => !body.ends_with(b"$") && !body.ends_with(b"*"),
+            b'y' | b'w' => body.ends_with(b"*") || body.ends_with(b"$"),
+            b'S' => body.starts_with(b"?"),
+            _ => false,
+        },
+        // Clipboard, notifications, progress; anything that asks.
+        (Kind::Command, [_, _, body @ ..]) => {
+            let code = body.split(|byte| !byte.is_ascii_digit()).next();
+            let code = code.and_then(number);
+            matches!(code, Some(9 | 50 | 52 | 60 | 99 | 777 | 1337 | 5522))
+                || body.windows(2).any(|pair| pair == b";?")
+        }
+        // Sixel pictures may be repeated; questions may not, nor what tmux passes through.
+        (Kind::Device, [_, _, body @ ..]) => {
+            body.starts_with(b"$q") || body.starts_with(b"+") || body.starts_with(b"tmux;")
+        }
+        // Kitty's pictures are answered.
+        (Kind::Other, [_, b'_', ..]) => true,
+        _ => false,
     }
 }
 

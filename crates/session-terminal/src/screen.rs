@@ -1,26 +1,21 @@
 //! A screen: output in, and out what a terminal needs to look the same.
 
-use std::borrow::Cow;
-
 use alacritty_terminal::vte::ansi::{Processor, Timeout};
 
+use crate::draw;
 use crate::model::{Model, Size};
 use crate::sequence::{Kind, Sequences};
 use crate::skip::Plan;
-use crate::{draw, query};
+use crate::special::{self, Special};
 
 /// Larger screens exist only as mistakes (a size of 65535 columns) and would cost gigabytes.
 const LONGEST_SIDE: u16 = 1000;
 /// Cells of the largest screen that is kept; a cell takes 24 bytes, and there are two screens.
 const MOST_CELLS: u32 = 1 << 18;
-/// CAN: what came before it of a sequence is given up.
-const CANCEL: &[u8] = b"\x18";
 /// Less output than this is parsed as it is.
 const WORTHWHILE: usize = 2048;
 /// Output that is parsed at once where it cannot be told whether it counts.
 const STEP: usize = 256;
-/// Bytes of one string (a title, a picture) that the emulator is given. It keeps them all until the string ends.
-const LONGEST_STRING: usize = 8192;
 
 /// The screen that output leads to, in bounded memory whatever the output.
 ///
@@ -29,10 +24,7 @@ pub struct Screen {
     processor: Processor<Unsynchronised>,
     pub(crate) model: Model,
     sequences: Sequences,
-    /// Bytes of the current sequence that the emulator got.
-    string: usize,
-    /// The first bytes of a character whose rest is still to come. The parser would take them, but vte 0.15 loses the
-    /// character behind them.
+    /// The first bytes of a character whose rest is still to come.
     held: Vec<u8>,
     plan: Plan,
 }
@@ -61,7 +53,6 @@ impl Screen {
             processor: Processor::new(),
             model: Model::new(clamp(rows, cols), lines),
             sequences: Sequences::default(),
-            string: 0,
             held: Vec::new(),
             plan: Plan::default(),
         }
@@ -98,45 +89,30 @@ impl Screen {
             joined = std::mem::take(&mut self.held);
             bytes = &joined;
         }
-        let (mut at, mut fed, mut end) = (0, 0, 0);
+        let mut at = 0;
         while let Some((kind, range)) = self.sequences.next(bytes, at) {
             at = range.end;
-            if kind == Kind::Text {
-                self.string = 0;
-                let mut text = range.clone();
-                if at == bytes.len() {
-                    text.end -= incomplete(&bytes[range]);
-                    self.held.extend_from_slice(&bytes[text.end..]);
+            match kind {
+                Kind::Text => {
+                    let mut text = &bytes[range];
+                    if at == bytes.len() {
+                        let (now, later) = text.split_at(text.len() - incomplete(text));
+                        self.held.extend_from_slice(later);
+                        text = now;
+                    }
+                    self.model.text(text);
                 }
-                if let Cow::Owned(mended) = String::from_utf8_lossy(&bytes[text.clone()]) {
-                    self.advance(&bytes[fed..text.start]);
-                    self.advance(mended.as_bytes());
-                    fed = text.end;
+                Kind::Part => {}
+                Kind::Embedded => self.model.control(bytes[range.start]),
+                _ => {
+                    if let Some(whole) = self.sequences.whole(bytes, range) {
+                        let (processor, model) = (&mut self.processor, &mut self.model);
+                        sequence(processor, model, kind, whole, &mut reply);
+                    }
+                    self.model.noted.last = None;
                 }
-                end = text.end;
-                continue;
-            }
-            end = at;
-            if kind == Kind::Part {
-                self.string += range.len();
-                if self.string > LONGEST_STRING && self.sequences.is_endless() {
-                    self.advance(&bytes[fed..range.start]);
-                    fed = range.end;
-                }
-                continue;
-            }
-            self.string = 0;
-            if let Some(whole) = self.sequences.whole().filter(|_| kind != Kind::Embedded)
-                && let Some(special) = query::special(kind, whole)
-            {
-                // The parser is to pass over what is done here.
-                self.advance(&bytes[fed..at - 1]);
-                self.advance(CANCEL);
-                fed = at;
-                special.act(&mut self.model, &mut reply);
             }
         }
-        self.advance(&bytes[fed..end]);
     }
 
     /// As [`Screen::feed`], but what provably leaves no trace on the screen is passed over: for output that nobody is
@@ -169,10 +145,6 @@ impl Screen {
         self.feed(bytes);
     }
 
-    fn advance(&mut self, bytes: &[u8]) {
-        self.processor.advance(&mut self.model, bytes);
-    }
-
     /// Bytes that bring a terminal of this size into the same state: both screens with all attributes, cursor, modes,
     /// margins, tab stops, character sets, title, colours, and the middle of the sequence that the output was cut in.
     /// They hold no query, no clipboard and no bell.
@@ -188,6 +160,31 @@ impl Screen {
     /// and how many of its rows they take.
     pub fn history(&self, most: usize, cols: u16) -> (Vec<u8>, usize) {
         draw::history(&self.model, most, usize::from(cols))
+    }
+}
+
+/// Acts on a sequence that is all there. The parser gets whole ones alone, and none that it need not know.
+fn sequence(
+    processor: &mut Processor<Unsynchronised>,
+    model: &mut Model,
+    kind: Kind,
+    whole: &[u8],
+    reply: impl FnMut(&[u8]),
+) {
+    let special = special::special(kind, whole);
+    if special.as_ref().is_none_or(Special::is_the_emulators_too) {
+        match kind {
+            Kind::Escape | Kind::Control => processor.advance(model, whole),
+            Kind::Command => {
+                processor.advance(model, whole);
+                processor.advance(model, b"\x1b\\");
+            }
+            // Pictures and the like, and what was given up.
+            _ => {}
+        }
+    }
+    if let Some(special) = special {
+        special.act(model, reply);
     }
 }
 

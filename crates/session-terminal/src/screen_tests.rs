@@ -7,6 +7,7 @@ use alacritty_terminal::term::cell::{Cell, Flags};
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Saved;
 
 fn shown(rows: u16, cols: u16, output: &[u8]) -> Screen {
     let mut screen = Screen::new(rows, cols);
@@ -17,21 +18,24 @@ fn shown(rows: u16, cols: u16, output: &[u8]) -> Screen {
 /// Everything a screen is, as text that can be compared and read.
 pub(crate) fn state(screen: &mut Screen) -> String {
     let on_alternate = screen.model.on_alternate();
-    // How links without a name are told apart does not matter; the saved cursor is shown below.
+    // How links without a name are told apart does not matter; saved cursors are shown below.
     let noted = crate::model::Noted {
         links: 0,
-        main_saved: None,
+        saved: Default::default(),
         ..screen.model.noted.clone()
     };
     let mut text = format!("{:?}\n{:?}", noted, screen.model.term.mode());
     text.push_str(&grid(screen.model.grid()));
     if on_alternate {
-        let beneath = screen
-            .model
-            .look_beneath(|main, saved| cursor(saved) + &grid(main));
-        text.push_str(&beneath);
-    } else {
-        text.push_str(&cursor(&screen.model.grid().saved_cursor));
+        text.push_str(&screen.model.look_beneath(grid));
+    }
+    for Saved {
+        cursor: kept,
+        sets,
+        origin,
+    } in &screen.model.noted.saved
+    {
+        text.push_str(&format!("{} {sets:?} {origin}", cursor(kept)));
     }
     text + &format!(
         "\n{:?}",
@@ -58,9 +62,8 @@ fn grid(grid: &Grid<Cell>) -> String {
 fn cursor(cursor: &Cursor<Cell>) -> String {
     let (row, col) = (cursor.point.line, cursor.point.column);
     format!(
-        "\n({row}, {col}) {} {:?} {}",
+        "\n({row}, {col}) {} {}",
         cell(&cursor.template),
-        cursor.charsets,
         cursor.input_needs_wrap
     )
 }
@@ -109,8 +112,21 @@ fn output() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece(), 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// `PROPTEST_CASES`, or as many as fit between two commits.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let wanted = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|wanted| wanted.parse().ok());
+    // What is found becomes a test of its own.
+    ProptestConfig {
+        cases: wanted.unwrap_or(usual),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 3000 } else { 100_000 }))]
+    #![proptest_config(cases(300))]
     #[test]
     fn a_snapshot_leads_to_the_same_screen(output in output(), rest in output(), rows in 1u16..7, cols in 2u16..12) {
         let mut screen = shown(rows, cols, &output);

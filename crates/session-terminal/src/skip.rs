@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use crate::scan::{find_escape, params};
+
 /// What to make of a stretch of output that begins outside any sequence. Kept to be made again, for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -33,8 +35,10 @@ enum Kind {
     /// Attributes, the terminal's own first.
     Reset,
     Attributes,
-    /// Only the last of these counts.
+    /// Only the last of each of these counts.
     Link,
+    Names,
+    Icon,
     Title,
     /// Everything else, in order.
     Mode,
@@ -151,12 +155,11 @@ impl Plan {
         let kept = &self.kept[..until];
         let last = |kind| kept.iter().rposition(move |kept| kept.kind == kind);
         let reset = last(Kind::Reset).unwrap_or(0);
-        let (link, title) = (last(Kind::Link), last(Kind::Title));
+        let lasts = [Kind::Link, Kind::Names, Kind::Icon, Kind::Title].map(last);
         let counts = move |(index, kept): &(usize, &Kept)| match kept.kind {
             Kind::Reset | Kind::Attributes => *index >= reset,
-            Kind::Link => link == Some(*index),
-            Kind::Title => title == Some(*index),
             Kind::Mode => true,
+            Kind::Link | Kind::Names | Kind::Icon | Kind::Title => lasts.contains(&Some(*index)),
         };
         let range = |(_, kept): (usize, &Kept)| kept.start as usize..kept.end as usize;
         kept.iter().enumerate().filter(counts).map(range)
@@ -210,37 +213,6 @@ fn is_suspicious(bytes: &[u8]) -> bool {
         }
         found != 0
     })
-}
-
-/// The next ESC from `at` on, or the end. Sequences often follow upon one another closely.
-fn find_escape(bytes: &[u8], at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = at;
-    for _ in 0..2 {
-        let Some(&word) = bytes[at..].first_chunk::<8>() else {
-            break;
-        };
-        // A byte that is zero borrows from its top bit; the lowest such bit is right.
-        let word = u64::from_le_bytes(word) ^ (ONES * 0x1b);
-        let zeros = word.wrapping_sub(ONES) & !word & (ONES * 0x80);
-        if zeros != 0 {
-            return at + (zeros.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    memchr::memchr(0x1b, &bytes[at..]).map_or(bytes.len(), |len| at + len)
-}
-
-/// How many bytes from `at` on are from 0x30 to 0x3f: parameters, or what ECMA-48 reserves. `None` up to the end.
-fn params(bytes: &[u8], at: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    if let Some(&word) = bytes[at..].first_chunk::<8>() {
-        let other = (u64::from_le_bytes(word) ^ (ONES * 0x30)) & (ONES * 0xf0);
-        if other != 0 {
-            return Some((other.trailing_zeros() / 8) as usize);
-        }
-    }
-    bytes[at..].iter().position(|byte| byte & 0xf0 != 0x30)
 }
 
 /// The sequence that `bytes` begin with: its length and what it does. `None` if it is not all there.
@@ -369,10 +341,12 @@ fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
         .next()
         .unwrap_or_default();
     let effect = match code {
-        b"0" | b"2" => Effect::Kept(Kind::Title),
+        b"0" => Effect::Kept(Kind::Names),
+        b"1" => Effect::Kept(Kind::Icon),
+        b"2" => Effect::Kept(Kind::Title),
         b"8" => Effect::Kept(Kind::Link),
         // Working directory, progress, marks of a shell's prompts: nothing of the screen.
-        b"1" | b"7" | b"9" | b"133" | b"633" => Effect::Local,
+        b"7" | b"9" | b"133" | b"633" => Effect::Local,
         _ => Effect::Unknown,
     };
     Some((len, effect))

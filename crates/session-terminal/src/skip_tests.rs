@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Screen;
-use crate::screen::tests::state;
+use crate::screen::tests::{cases, state};
 
 /// Lines as programs pour them out, with everything between them that may or may not be passed over.
 fn line() -> impl Strategy<Value = Vec<u8>> {
@@ -16,7 +16,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         1 => "\x1b\\[[0-9]{0,2}[ABe]".prop_map(String::into_bytes),
         1 => "\x1b\\[\\?(1|7|25|1000|1006|2004|2026|5|12;25)[hl]".prop_map(String::into_bytes),
         1 => "\x1b\\[(4|20)[hl]".prop_map(String::into_bytes),
-        1 => "\x1b\\](0|2|7|8;|9|133);[a-z]{0,9}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
+        1 => "\x1b\\](0|1|2|7|8;|9|133);[a-z]{0,9}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
         1 => "\x1b(=|>|\\(0|\\(B|\\)0|\\\\)|\x0e|\x0f|\x1b\\[[0-6] q".prop_map(String::into_bytes),
         1 => "\x1b\\[[<>=][0-9]{1,2}u".prop_map(String::into_bytes),
     ];
@@ -42,7 +42,7 @@ fn lines(most: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 1500 } else { 50_000 }))]
+    #![proptest_config(cases(150))]
     #[test]
     fn what_is_passed_over_left_no_trace(
         before in lines(6), poured in lines(400), cut in 1usize..9000, rows in 1u16..9, cols in 2u16..30,

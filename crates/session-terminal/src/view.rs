@@ -1,12 +1,12 @@
 //! A screen to be read: its cells, its cursor and its modes, whatever emulator is behind it.
 
 use alacritty_terminal::grid::Dimensions as _;
-use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{self, Flags};
 use alacritty_terminal::vte::ansi::{self, CursorShape, NamedColor};
 
-use crate::model::BLINK;
+use crate::bits::{BLINK, without_overline};
 use crate::query;
 use crate::screen::Screen;
 
@@ -189,7 +189,9 @@ impl Screen {
     /// The cursor.
     pub fn cursor(&self) -> Cursor {
         let point = self.model.grid().cursor.point;
-        let style = self.model.noted.cursor_style.unwrap_or_default();
+        let look = &self.model.noted.look;
+        let style = look.style.unwrap_or_default();
+        let later = look.blinking.filter(|_| look.style.is_none() || look.blinking_is_later);
         Cursor {
             row: point.line.0.max(0) as u16,
             col: point.column.0 as u16,
@@ -199,13 +201,13 @@ impl Screen {
                 CursorShape::Beam => Shape::Bar,
                 _ => Shape::Block,
             },
-            blinking: style.blinking,
+            blinking: later.unwrap_or(style.blinking),
         }
     }
 
     /// What the program calls its window.
     pub fn title(&self) -> Option<&str> {
-        self.model.noted.title.as_deref()
+        self.model.noted.title.now.as_deref()
     }
 
     /// Whether the alternate screen is shown.
@@ -305,7 +307,8 @@ fn text(cell: &cell::Cell) -> String {
 }
 
 fn style(cell: &cell::Cell) -> Style {
-    let has = |flag| cell.flags.contains(flag);
+    let flags = without_overline(cell.flags);
+    let has = |flag| flags.contains(flag);
     let underline = [
         (Flags::UNDERLINE, Underline::Single),
         (Flags::DOUBLE_UNDERLINE, Underline::Double),

@@ -2,7 +2,8 @@
 //!
 //! What terminals do not agree on stays out: half a wide character that is written over, and characters beyond ASCII
 //! within a sequence; REP (`b`) behind anything but a character; CHT, CBT (`I`, `Z`), ED and EL
-//! while a wrap is due; a cursor saved or restored while a link is open. Numbers stay small, for xterm.js counts a large one down row by row.
+//! while a wrap is due; SL, SR, DECIC and DECDC (`CSI SP @`, `CSI SP A`, `CSI ' }`, `CSI ' ~`); a cursor saved or restored while
+//! a link is open. Numbers stay small, for xterm.js counts a large one down row by row.
 
 use crate::cuts::Output;
 
@@ -165,7 +166,7 @@ pub(crate) fn characters(seed: u64) -> Output {
         8 => text.push_str(dice.one(&["\x1b\\", "\x07", "\x18", "\x1a"])),
         _ => loop {
             let printable = char::from(0x20 + dice.below(95) as u8);
-            if !printable.is_ascii_digit() && !"bIZ".contains(printable) {
+            if !printable.is_ascii_digit() && !"bIZJKA@'".contains(printable) {
                 break text.push(printable);
             }
         },
