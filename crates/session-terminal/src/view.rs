@@ -1,7 +1,7 @@
 //! A screen to be read: its cells, its cursor and its modes, whatever emulator is behind it.
 
 use alacritty_terminal::grid::Dimensions as _;
-use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::index::Line;
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{self, Flags};
 use alacritty_terminal::vte::ansi::{self, CursorShape, NamedColor};
@@ -263,6 +263,11 @@ impl Screen {
     /// The terminal's own background.
     pub fn background(&self) -> Rgb {
         self.palette(NamedColor::Background as usize)
+    }
+
+    /// The cursor's colour.
+    pub fn cursor_colour(&self) -> Rgb {
+        self.palette(NamedColor::Cursor as usize)
     }
 
     fn palette(&self, index: usize) -> Rgb {
