@@ -19,6 +19,7 @@ mod json;
 mod keys;
 mod lifecycle;
 mod outlet;
+mod picture;
 mod relay;
 mod table;
 mod terminal;
