@@ -20,6 +20,7 @@ mod keys;
 mod lifecycle;
 mod outlet;
 mod past;
+mod picture;
 mod relay;
 mod table;
 mod terminal;

@@ -25,6 +25,7 @@ mod rename;
 mod restart;
 mod resume;
 mod rm;
+mod screen;
 mod send;
 mod set;
 mod start;
@@ -104,6 +105,7 @@ verbs! {
     "rename" => rename::Rename,
     "logs" => logs::Logs,
     "record" => record::Record,
+    "screen" => screen::Screen,
     "send" => send::Send,
     "wait" => wait::Wait,
     "exec" => exec::Exec,

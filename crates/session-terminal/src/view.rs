@@ -267,6 +267,11 @@ impl Screen {
         self.palette(NamedColor::Background as usize)
     }
 
+    /// The cursor's colour.
+    pub fn cursor_colour(&self) -> Rgb {
+        self.palette(NamedColor::Cursor as usize)
+    }
+
     fn palette(&self, index: usize) -> Rgb {
         let ansi::Rgb { r, g, b } =
             self.model.term.colors()[index].unwrap_or_else(|| query::own(index));

@@ -15,6 +15,7 @@ mod output;
 mod protocol;
 mod record;
 mod restore;
+mod screen;
 mod seed;
 mod size;
 mod state;
