@@ -81,7 +81,9 @@ fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
             b'c' | b'n' => !body.starts_with(b">") || *last == b'c',
             b't' => {
                 let first = body.split(|byte| *byte == b';').next();
-                first.and_then(number).is_some_and(|first| (11..=21).contains(&first))
+                first
+                    .and_then(number)
+                    .is_some_and(|first| (11..=21).contains(&first))
             }
             // DECREQTPARM, DECRQCRA, DECRQPSR, XTSMGRAPHICS.
             b'x' => !body.ends_with(b"$") && !body.ends_with(b"*"),

@@ -191,7 +191,9 @@ impl Screen {
         let point = self.model.grid().cursor.point;
         let look = &self.model.noted.look;
         let style = look.style.unwrap_or_default();
-        let later = look.blinking.filter(|_| look.style.is_none() || look.blinking_is_later);
+        let later = look
+            .blinking
+            .filter(|_| look.style.is_none() || look.blinking_is_later);
         Cursor {
             row: point.line.0.max(0) as u16,
             col: point.column.0 as u16,

@@ -310,9 +310,9 @@ fn attach(
     let expected = match watching {
         Some(watching) => {
             watching.catches_up(&output);
-            &watching.raw
+            watching.raw.clone()
         }
-        None => &output,
+        None => on_a_terminal(&output),
     };
     let shown = state(judge, &attached.raw);
     assert!(
@@ -321,7 +321,7 @@ fn attach(
         String::from_utf8_lossy(&shown.replies()),
         shown.effects()
     );
-    is_alike(judge, expected, &attached.raw);
+    is_alike(judge, &expected, &attached.raw);
     (attached, output.len())
 }
 
@@ -333,15 +333,23 @@ fn stays_alike(
     (attached, from): (&mut Terminal, usize),
 ) {
     let output = settled(session, attached);
-    attached.catches_up(&output[from..]);
     let watched = match watching {
         Some(watching) => {
+            // That one is who answers: the other is shown a sequence once it is known to ask nothing.
             watching.catches_up(&output);
-            &watching.raw
+            watching.raw.clone()
         }
-        None => &output,
+        None => {
+            attached.catches_up(&output[from..]);
+            on_a_terminal(&output)
+        }
     };
-    is_alike(judge, watched, &attached.raw);
+    is_alike(judge, &watched, &attached.raw);
+}
+
+/// What a client writes that has seen all of it: the terminal's own title is put aside first.
+fn on_a_terminal(output: &[u8]) -> Vec<u8> {
+    [b"\x1b[22;0t", output].concat()
 }
 
 /// All output, when nothing more comes and the terminal has it.
