@@ -194,14 +194,9 @@ impl Bench<'_> {
         Ok((name, fifo.receive_pid(LIMIT)?))
     }
 
-    /// A client of a session.
-    fn client(&self, peer: &Peer, name: &str) -> io::Result<Client> {
-        Client::start(&peer.attach(name))
-    }
-
     /// A client that is attached to a session beyond doubt.
     fn attached(&self, peer: &Peer, name: &str) -> io::Result<Client> {
-        let mut client = self.client(peer, name)?;
+        let mut client = Client::start(&peer.attach(name))?;
         client.prove_attached()?;
         Ok(client)
     }
