@@ -67,8 +67,17 @@ impl Fonts {
             database.query(&query).is_some()
         };
         let any = || {
-            let mut faces = database.faces().filter(|face| face.monospaced);
-            Some(faces.next()?.families.first()?.0.clone())
+            // Those of nothing but pictures call themselves monospaced as well.
+            let is_fit = |id| {
+                let letter = database.with_face_data(id, |data, index| {
+                    let face = Face::parse(data, index).ok()?;
+                    outline(&face, face.glyph_index('M')?).path
+                });
+                letter.flatten().is_some()
+            };
+            let mut faces = database.faces();
+            let face = faces.find(|face| face.monospaced && is_fit(face.id))?;
+            Some(face.families.first()?.0.clone())
         };
         let family = FAMILIES.iter().find(|family| has(family));
         let family = family.map(|family| (*family).to_owned()).or_else(any);

@@ -1,6 +1,7 @@
 //! What is drawn of a screen: shapes in colours, on a grid of exact cells, in a window.
 
 use session_terminal::{Cell, Rgb, Screen, Shape as CursorShape, Style, Underline};
+use unicode_width::UnicodeWidthChar as _;
 
 /// A cell, in units that a picture may scale. A monospaced character is 0.6 times as wide as its font is large, and with
 /// this height the lines of boxes meet.
@@ -76,7 +77,7 @@ impl Line {
     /// Where its half waves end, and where the middle of each bends to.
     pub(super) fn waves(&self) -> impl Iterator<Item = (f32, f32)> + use<> {
         let (x, count) = (self.x, (self.width / Self::WAVE).round() as usize);
-        let bend = |number: usize| if number % 2 == 0 { 3.0 } else { -3.0 };
+        let bend = |number: usize| if number.is_multiple_of(2) { 3.0 } else { -3.0 };
         (0..count).map(move |number| (x + (number + 1) as f32 * Self::WAVE, bend(number)))
     }
 }
@@ -118,18 +119,27 @@ impl Scene {
         // As wide as is free on both sides of the middle.
         let most = ((width - 2.0 * (MARGIN + 60.0)) / advance).max(0.0) as usize;
         let title = fitted(title, most);
-        let text_width = title.chars().count() as f32 * advance;
-        self.shapes.push(Shape::Text(Text {
-            x: (width - text_width) / 2.0,
+        let cols = columns(&title);
+        let place = Place {
+            x: (width - cols as f32 * advance) / 2.0,
             baseline: middle + TITLE * 0.33,
-            width: text_width,
-            centred: false,
-            text: title,
             size: TITLE,
-            bold: false,
-            italic: false,
-            fill: mixed(back, front, 0.6),
-        }));
+        };
+        // What is how wide, a screen knows.
+        let mut line = Screen::new(1, u16::try_from(cols + 1).unwrap_or(u16::MAX));
+        line.feed(title.as_bytes());
+        let front = mixed(back, front, 0.6);
+        for cells in line.rows() {
+            let look = Look {
+                front,
+                ..colours.look(&Style::default())
+            };
+            let same =
+                |one: usize, other: usize| is_regular(&cells[one]) && is_regular(&cells[other]);
+            for (from, to) in runs(&cells, same) {
+                self.text(place, from, &cells[from..to], &look);
+            }
+        }
     }
 
     fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, radius: f32, fill: Rgb) {
@@ -155,7 +165,7 @@ impl Scene {
             looks[one] == looks[other] && is_regular(&cells[one]) && is_regular(&cells[other])
         };
         for (from, to) in runs(cells, same) {
-            self.text(row, from, &cells[from..to], &looks[from]);
+            self.text(Place::of(row), from, &cells[from..to], &looks[from]);
         }
         let same = |one: usize, other: usize| looks[one].lines() == looks[other].lines();
         for (from, to) in runs(cells, same) {
@@ -164,7 +174,7 @@ impl Scene {
     }
 
     /// Cells of one look: one, or regular ones.
-    fn text(&mut self, row: usize, col: usize, cells: &[Cell], look: &Look) {
+    fn text(&mut self, place: Place, col: usize, cells: &[Cell], look: &Look) {
         let mut text: String = cells.iter().map(|cell| cell.text.as_str()).collect();
         if look.hidden || text.trim_matches(' ').is_empty() {
             return;
@@ -179,13 +189,14 @@ impl Scene {
         } else {
             text.chars().count()
         };
+        let advance = WIDTH * place.size / FONT;
         self.shapes.push(Shape::Text(Text {
-            x: left(col),
-            baseline: top(row) + BASELINE,
-            width: cols as f32 * WIDTH,
+            x: place.x + col as f32 * advance,
+            baseline: place.baseline,
+            width: cols as f32 * advance,
             centred,
             text,
-            size: FONT,
+            size: place.size,
             bold: look.bold,
             italic: look.italic,
             fill: look.front,
@@ -233,10 +244,28 @@ impl Scene {
                     front: colours.background,
                     ..colours.look(&cell.style)
                 };
-                self.text(row, col, std::slice::from_ref(cell), &look);
+                self.text(Place::of(row), col, std::slice::from_ref(cell), &look);
             }
             CursorShape::Underline => self.rect(x, y + HEIGHT - 2.0, width, 2.0, 0.0, fill),
             CursorShape::Bar => self.rect(x, y, 2.0, HEIGHT, 0.0, fill),
+        }
+    }
+}
+
+/// Where a row of text begins, and how large it is.
+#[derive(Clone, Copy)]
+struct Place {
+    x: f32,
+    baseline: f32,
+    size: f32,
+}
+
+impl Place {
+    fn of(row: usize) -> Self {
+        Self {
+            x: left(0),
+            baseline: top(row) + BASELINE,
+            size: FONT,
         }
     }
 }
@@ -273,14 +302,19 @@ fn runs(cells: &[Cell], same: impl Fn(usize, usize) -> bool) -> Vec<(usize, usiz
     runs
 }
 
-/// A title that is too long ends in an ellipsis. Of what is not regular nothing is said of its width.
+/// A title that is too long ends in an ellipsis.
 fn fitted(title: &str, most: usize) -> String {
-    let mut title: Vec<char> = title.chars().filter(|c| !c.is_control()).collect();
-    if title.len() > most {
-        title.truncate(most.saturating_sub(1));
-        title.extend((most > 0).then_some('\u{2026}'));
+    let mut title: String = title.chars().filter(|c| !c.is_control()).collect();
+    if columns(&title) > most {
+        while columns(&title) >= most && title.pop().is_some() {}
+        title.push_str(if most > 0 { "\u{2026}" } else { "" });
     }
-    title.into_iter().collect()
+    title
+}
+
+/// As terminals have it: character by character.
+fn columns(text: &str) -> usize {
+    text.chars().filter_map(|c| c.width()).sum()
 }
 
 /// A cell's attributes as they are drawn.
@@ -371,7 +405,8 @@ pub(super) mod tests {
     }
 
     fn texts(output: &str) -> Vec<(String, f32, bool)> {
-        let shapes = scene(output).shapes.into_iter().skip(6);
+        // Behind the window, which is too narrow for a title.
+        let shapes = scene(output).shapes.into_iter().skip(5);
         let text = |shape| match shape {
             Shape::Text(text) => Some((text.text, (text.x - MARGIN) / WIDTH, text.centred)),
             _ => None,
@@ -394,6 +429,25 @@ pub(super) mod tests {
         assert_eq!(
             texts("\x1b[?25la\x1b[31mb\x1b[8mc"),
             [text("a", 0.0, false), text("b", 1.0, false)]
+        );
+    }
+
+    #[test]
+    fn a_title_is_in_the_middle() {
+        let screen = Screen::new(1, 80);
+        let scene = Scene::new(&screen, "t \u{4f60}");
+        let texts = scene.shapes.iter().filter_map(|shape| match shape {
+            Shape::Text(text) => Some((text.text.as_str(), text.x + text.width)),
+            _ => None,
+        });
+        let texts: Vec<_> = texts.collect();
+        let (middle, advance) = (scene.width / 2.0, WIDTH * TITLE / FONT);
+        assert_eq!(texts[0].0, "t");
+        assert_eq!(texts[1].0, "\u{4f60}");
+        assert!((texts[0].1 - (middle - advance)).abs() < 0.01, "{texts:?}");
+        assert!(
+            (texts[1].1 - (middle + 2.0 * advance)).abs() < 0.01,
+            "{texts:?}"
         );
     }
 
@@ -441,6 +495,10 @@ pub(super) mod tests {
     fn a_title_that_is_too_long_is_cut() {
         assert_eq!(fitted("a title", 7), "a title");
         assert_eq!(fitted("a title", 4), "a t\u{2026}");
+        assert_eq!(
+            fitted("\u{4f60}\u{4f60}\u{4f60}", 5),
+            "\u{4f60}\u{4f60}\u{2026}"
+        );
         assert_eq!(fitted("a title", 0), "");
     }
 }
