@@ -269,7 +269,9 @@ impl Pen {
         let mut joined = false;
         let mut at = 0;
         for row in (0..rows).map(Line) {
-            let wrapping = wraps(grid, row) && row.0 + 1 < rows;
+            // Where a wrap is due the last character is written again, later; that ends what went on below.
+            let is_due = grid.cursor.input_needs_wrap && grid.cursor.point.line == row;
+            let wrapping = wraps(grid, row) && row.0 + 1 < rows && !is_due;
             let end = used(grid, row);
             if !joined && !wrapping && end == 0 {
                 continue;
@@ -297,9 +299,10 @@ impl Pen {
             used(grid, line).max(least)
         };
         let last = &row[Column(cols - 1)];
-        if full && last.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
+        if full && last.c == ' ' {
             let below = &grid[line + 1i32][Column(0)];
-            // The wide character below did not fit: it leaves this cell free when it is written.
+            // The wide character below did not fit: it leaves this cell free when it is written. The emulator's own mark
+            // of this goes when that one is written again.
             let is_left = below.flags.contains(Flags::WIDE_CHAR) && same_style(last, below);
             end -= usize::from(is_left);
         }

@@ -6,6 +6,7 @@
 //! `docs/adr/0016-the-emulator.md` has the list.
 
 mod handler;
+mod links;
 mod print;
 
 use std::collections::BTreeMap;
@@ -30,9 +31,6 @@ const DEEPEST: usize = 16;
 const MOST_TITLES: usize = 10;
 /// Bytes of a title, and of a link's target: as VTE has it.
 const LONGEST_TEXT: usize = 2083;
-
-/// Links that are given no name are named so, and numbered.
-const LINK: &str = "session-";
 
 /// Private modes that a redraw sets again as they are, beside those that are kept apart: reverse video, key repeat,
 /// reverse wrap, alternate scroll, 8-bit keys, escape-prefixed meta keys, urgency hints, reports of the colour scheme
@@ -66,6 +64,7 @@ impl Dimensions for Size {
 pub(crate) struct Model {
     pub(crate) term: Term<VoidListener>,
     pub(crate) noted: Noted,
+    links: links::Links,
     keeps_history: bool,
 }
 
@@ -188,6 +187,7 @@ impl Model {
         Self {
             term: Term::new(config, &size, VoidListener),
             noted: Noted::new(size),
+            links: links::Links::default(),
             keeps_history: history > 0,
         }
     }
@@ -441,7 +441,10 @@ impl Model {
     /// Shows the main screen again; the cursor stays where it is unless it is `restored`.
     fn leave(&mut self, restoring: bool) {
         if self.on_alternate() {
-            let cursor = self.term.grid().cursor.clone();
+            let alternate = self.term.grid_mut();
+            let cursor = alternate.cursor.clone();
+            // It is empty when it is shown next; links and the like need not wait for that.
+            alternate.reset_region(..);
             self.term.swap_alt();
             self.term.grid_mut().cursor = cursor;
         }

@@ -138,6 +138,7 @@ impl Screen {
             }
             // With what ends the stretch, so that the next one begins behind it.
             let end = (plan.end() + STEP).min(bytes.len());
+            plan.shrink();
             self.plan = plan;
             self.feed(&bytes[from..end]);
             bytes = &bytes[end..];

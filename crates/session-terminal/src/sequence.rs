@@ -35,9 +35,7 @@ enum State {
     Control,
     /// In an operating system command, ended by BEL or ESC.
     Command,
-    /// In a device control string, before its passed-through part.
-    DeviceEntry,
-    /// In that part.
+    /// In a device control string.
     Device,
     /// In a string that terminals ignore.
     Ignored,
@@ -85,17 +83,14 @@ impl Sequences {
         }
         let mut end = at;
         while let Some(&byte) = bytes.get(end) {
-            if matches!(byte, 0x00..=0x17 | 0x19 | 0x1c..=0x1f) && self.is_acting() {
+            if self.is_in_string() {
+                return Some(self.string(bytes, end));
+            }
+            if matches!(byte, 0x00..=0x17 | 0x19 | 0x1c..=0x1f) {
                 if end > at {
                     return Some((Kind::Part, at..end));
                 }
                 return Some((Kind::Embedded, at..at + 1));
-            }
-            if byte == 0x1b && !self.is_acting() {
-                // The string is over; what the ESC begins is read next.
-                let kind = self.ended();
-                self.state = State::Ground;
-                return Some((kind, at..end));
             }
             end += 1;
             if byte == 0x1b {
@@ -152,8 +147,32 @@ impl Sequences {
         self.in_place = false;
     }
 
+    /// Goes on in a string, which may be long: a picture.
+    fn string(&mut self, bytes: &[u8], at: usize) -> (Kind, Range<usize>) {
+        let rest = &bytes[at..];
+        let mut len = memchr::memchr3(0x1b, 0x18, 0x1a, rest).unwrap_or(rest.len());
+        if self.state == State::Command
+            && let Some(bell) = memchr::memchr(0x07, &rest[..len])
+        {
+            len = bell;
+        }
+        // What an ESC begins is read next; anything else that ends the string is part of it.
+        let part = &rest[..(len + usize::from(rest.get(len).is_some_and(|end| *end != 0x1b)))];
+        let room = LONGEST - self.read.len();
+        self.read.extend_from_slice(&part[..part.len().min(room)]);
+        self.endless |= part.len() > room;
+        let kind = match (rest.get(len), self.state) {
+            (None, _) => return (Kind::Part, at..bytes.len()),
+            (Some(0x1b | 0x07), State::Command) => Kind::Command,
+            (Some(0x1b), State::Device) => Kind::Device,
+            _ => Kind::Other,
+        };
+        self.state = State::Ground;
+        (kind, at..at + part.len())
+    }
+
     fn keep(&mut self, byte: u8) {
-        if byte >= 0x7f && self.is_acting() {
+        if byte >= 0x7f {
             // DEL is nothing within a sequence, and to the parser of the emulator neither is what is not ASCII.
         } else if self.read.len() < LONGEST {
             self.read.push(byte);
@@ -162,21 +181,8 @@ impl Sequences {
         }
     }
 
-    /// In a sequence whose control bytes are acted upon, not in a string.
-    fn is_acting(&self) -> bool {
-        matches!(
-            self.state,
-            State::Escape | State::Intermediate | State::Control
-        )
-    }
-
-    /// What ends if it is cut short here.
-    fn ended(&self) -> Kind {
-        match self.state {
-            State::Command => Kind::Command,
-            State::Device => Kind::Device,
-            _ => Kind::Other,
-        }
+    fn is_in_string(&self) -> bool {
+        matches!(self.state, State::Command | State::Device | State::Ignored)
     }
 
     /// Acts on a byte that is neither ESC nor an embedded control; the kind of sequence it ends.
@@ -187,15 +193,13 @@ impl Sequences {
         let (next, ended) = match (self.state, byte) {
             (State::Escape, b'[') => (State::Control, None),
             (State::Escape, b']') => (State::Command, None),
-            (State::Escape, b'P') => (State::DeviceEntry, None),
+            (State::Escape, b'P') => (State::Device, None),
             (State::Escape, b'X' | b'^' | b'_') => (State::Ignored, None),
             (State::Escape | State::Intermediate, 0x20..=0x2f) => (State::Intermediate, None),
             (State::Escape | State::Intermediate, 0x30..=0x7e) => {
                 (State::Ground, Some(Kind::Escape))
             }
             (State::Control, 0x40..=0x7e) => (State::Ground, Some(Kind::Control)),
-            (State::Command, 0x07) => (State::Ground, Some(Kind::Command)),
-            (State::DeviceEntry, 0x40..=0x7e) => (State::Device, None),
             (state, _) => (state, None),
         };
         self.state = next;

@@ -55,6 +55,8 @@ enum Effect {
     Unknown,
 }
 
+/// Sequences that memory is kept for from one stretch to the next.
+const KEPT: usize = 1024;
 /// Strings are looked at up to this length.
 const LONGEST: usize = 2048;
 
@@ -117,6 +119,14 @@ impl Plan {
         if bound < bottom {
             self.above.push(since..self.end);
         }
+    }
+
+    /// Gives back memory that an unusual stretch took.
+    pub(crate) fn shrink(&mut self) {
+        self.kept.clear();
+        self.kept.shrink_to(KEPT);
+        self.above.clear();
+        self.above.shrink_to(KEPT);
     }
 
     /// Where the stretch ends.

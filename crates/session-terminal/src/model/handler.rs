@@ -7,7 +7,7 @@ use alacritty_terminal::vte::ansi::{
     TabulationClearMode,
 };
 
-use super::{DEEPEST, LINK, LONGEST_TEXT, Model, Noted};
+use super::{DEEPEST, Model, Noted};
 use crate::bits::{self, BLINK};
 
 impl Handler for Model {
@@ -300,24 +300,7 @@ impl Handler for Model {
     }
 
     fn set_hyperlink(&mut self, link: Option<Hyperlink>) {
-        let fits = |link: &Hyperlink| {
-            link.uri.len() + link.id.as_ref().map_or(0, String::len) <= LONGEST_TEXT
-        };
-        let link = link.filter(fits).map(|link| {
-            let number = |id: &String| id.strip_prefix(LINK)?.parse::<u32>().ok();
-            let given = link.id.as_ref().and_then(number).unwrap_or(0);
-            self.noted.links = self.noted.links.max(given);
-            // The cells of a link belong together also where it is given no name.
-            let id = link.id.unwrap_or_else(|| {
-                self.noted.links = self.noted.links.wrapping_add(1);
-                format!("{LINK}{}", self.noted.links)
-            });
-            Hyperlink {
-                id: Some(id),
-                ..link
-            }
-        });
-        self.term.set_hyperlink(link);
+        self.link(link);
     }
 
     fn push_keyboard_mode(&mut self, mode: KeyboardModes) {

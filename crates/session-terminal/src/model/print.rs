@@ -129,8 +129,18 @@ impl Model {
     /// Writes the last character again (REP), if nothing came behind it.
     pub(crate) fn repeat(&mut self, count: u16) {
         let Size { rows, cols } = self.size();
-        if let Some(c) = self.noted.last {
-            (0..usize::from(count).min(rows * cols)).for_each(|_| self.print(c));
+        let Some(c) = self.noted.last else {
+            return;
+        };
+        let mut left = usize::from(count).min(rows * cols);
+        let row = [c as u8; 64];
+        let len = if c.is_ascii() { row.len() } else { 0 };
+        while left > 0 {
+            let written = self.plain(&row[..len.min(left)]);
+            if written == 0 {
+                self.print(c);
+            }
+            left -= written.max(1);
         }
     }
 
