@@ -69,23 +69,40 @@ impl<'a> Past<'a> {
         let wanted = u64::from(lines) + u64::from(Screen::size_for(size.rows, size.cols).0);
         let begin = reader.last_lines(wanted)?;
         let begin = begin.max(until.saturating_sub(FARTHEST));
-        let mut marks = reader.marks(begin, until)?.into_iter().peekable();
-        let known = marks.next_if(|mark| mark.offset == 0 || mark.screen.is_some());
-        let (mut at, first, drawn) = match known {
-            Some(mark) => (mark.offset, mark.size, mark.screen.unwrap_or_default()),
-            None => (begin, (size.rows, size.cols), Vec::new()),
-        };
-        let mut screen = Screen::with_history(first.0, first.1, lines as usize);
-        screen.feed(&drawn);
-        loop {
-            while let Some(mark) = marks.next_if(|mark| mark.offset <= at) {
-                screen.resize(mark.size.0, mark.size.1);
-            }
-            let next = marks.peek().map_or(until, |mark| mark.offset.min(until));
-            at = read(&mut reader, at, next, |bytes| screen.feed(bytes))?;
-            if at >= until || at < next {
-                return Ok(screen.history(lines as usize, size.cols));
-            }
+        let screen = replay(&mut reader, begin, until, size, lines as usize)?;
+        Ok(screen.history(lines as usize, size.cols))
+    }
+}
+
+/// The screen as it was at `until`, with so many lines that had scrolled off, made from the output since the last mark
+/// before `from`, or since `from` where there is none. `size` is what it is taken to be where nothing tells.
+pub(crate) fn replay(
+    reader: &mut LogReader,
+    from: u64,
+    until: u64,
+    size: Size,
+    lines: usize,
+) -> io::Result<Screen> {
+    let mut marks = reader.marks(from, until)?.into_iter().peekable();
+    let known = marks.next_if(|mark| mark.offset == 0 || mark.screen.is_some());
+    let (mut at, first, drawn) = match known {
+        Some(mark) => (mark.offset, mark.size, mark.screen.unwrap_or_default()),
+        None => {
+            let farthest = until.saturating_sub(FARTHEST);
+            let begin = from.min(farthest.max(reader.start()?));
+            (begin, (size.rows, size.cols), Vec::new())
+        }
+    };
+    let mut screen = Screen::with_history(first.0, first.1, lines);
+    screen.feed(&drawn);
+    loop {
+        while let Some(mark) = marks.next_if(|mark| mark.offset <= at) {
+            screen.resize(mark.size.0, mark.size.1);
+        }
+        let next = marks.peek().map_or(until, |mark| mark.offset.min(until));
+        at = read(reader, at, next, |bytes| screen.catch_up(bytes))?;
+        if at >= until || at < next {
+            return Ok(screen);
         }
     }
 }

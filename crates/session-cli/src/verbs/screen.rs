@@ -6,16 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use session_protocol::{Call, Channel, Code, ProcessId, ScreenResult, Status};
-use session_store::{LogReader, ReadAt, Session};
+use session_store::Session;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::{lifecycle, picture};
-
-/// Output of an ended program that its last screen is made from.
-const TAIL: u64 = 1 << 20;
-/// Bytes read at once.
-const PIECE: usize = 64 << 10;
+use crate::{lifecycle, past, picture};
 
 /// Show what is on a session's screen
 ///
@@ -144,33 +139,16 @@ fn logged(session: &Session) -> Result<Seen, Failure> {
     }
     let before = || session.read_live().ok().flatten()?.last_size;
     let size = status.size.or_else(before).unwrap_or_default();
-    let mut seen = Seen {
+    let logged = session.log("main", Channel::Pty)?.map(|mut reader| {
+        let offset = reader.end()?;
+        let screen = past::replay(&mut reader, offset, offset, size, 0)?;
+        Ok(Seen { screen, offset })
+    });
+    let failed = |why: io::Error| Failure::io("read", "the session's output", why);
+    Ok(logged.transpose().map_err(failed)?.unwrap_or_else(|| Seen {
         screen: session_terminal::Screen::new(size.rows, size.cols),
         offset: 0,
-    };
-    if let Some(mut reader) = session.log("main", Channel::Pty)? {
-        let read = replay(&mut seen, &mut reader, &status);
-        read.map_err(|why| Failure::io("read", "the session's output", why))?;
-    }
-    Ok(seen)
-}
-
-fn replay(seen: &mut Seen, reader: &mut LogReader, status: &Status) -> io::Result<()> {
-    let begun = status
-        .started_at
-        .map_or(Ok(0), |started| reader.since(started))?;
-    seen.offset = begun.max(reader.end()?.saturating_sub(TAIL));
-    let mut buffer = vec![0; PIECE];
-    loop {
-        match reader.read_at(seen.offset, &mut buffer)? {
-            ReadAt::Bytes(read) => {
-                seen.screen.catch_up(&buffer[..read]);
-                seen.offset += read as u64;
-            }
-            ReadAt::Gap { next } => seen.offset = next,
-            ReadAt::End => return Ok(()),
-        }
-    }
+    }))
 }
 
 fn no_terminal(status: &Status) -> Failure {
