@@ -1,20 +1,16 @@
-//! `cargo xtask picture`: the picture in the README, drawn from a real run so that it cannot promise what is not there.
-
-mod svg;
-mod terminal;
+//! `cargo xtask picture`: the picture in the README, taken by `session screen --svg` of a session in which Session is used:
+//! it cannot promise what is not there.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use svg::Window;
-use terminal::Terminal;
-
 /// Kept short enough for one line of the terminal.
 const CREATE: &str = r"session create -n count -- sh -c 'while echo $((i+=1)); do sleep 1; done'";
-/// Ctrl-\
-const DETACH: &str = "\x1c";
+/// The session that is looked at.
+const DEMO: &str = "a terminal";
+const SIZE: &str = "fixed 92x21";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the scene with `executable` in a private world, and draws it to `docs/picture.svg`.
@@ -22,85 +18,108 @@ pub(crate) fn draw(root: &Path, executable: &Path) -> Result<(), String> {
     let executable = fs::canonicalize(executable)
         .map_err(|why| format!("cannot find {}: {why}", executable.display()))?;
     let world = tempfile::tempdir().map_err(|why| why.to_string())?;
-    let failed = |why: std::io::Error| why.to_string();
-    std::os::unix::fs::symlink(&executable, world.path().join("session")).map_err(failed)?;
-    let played = play(world.path());
+    std::os::unix::fs::symlink(&executable, world.path().join("session"))
+        .map_err(|why| why.to_string())?;
+    let scene = Scene {
+        world: world.path(),
+    };
+    let played = scene.play(&root.join("docs/picture.svg"));
     // Whatever came of the scene, nothing of it stays.
-    let _ = session(world.path(), &["rm", "-f", "count"]);
-    fs::write(root.join("docs/picture.svg"), svg::render(&played?)).map_err(failed)
+    let _ = scene.session(&["rm", "-f", "*"]);
+    played
 }
 
-/// The scene: a session is left behind in one terminal and found again in another; a window of each.
-fn play(world: &Path) -> Result<[Window; 2], String> {
-    let mut first = Terminal::shell(world, &environment(world))?;
-    first.prompt()?;
-    first.command(CREATE)?;
-    first.command("session ls")?;
-    first.type_text("session attach count")?;
-    first.until(|screen| screen.contents().ends_with("attach count"))?;
-    let one = Window {
-        title: "a terminal, closed while it watches",
-        screen: first.screen(),
-    };
-    first.line("")?;
-    first.until(|screen| screen.contents().contains("2\n"))?;
-    drop(first);
-
-    let mut second = Terminal::shell(world, &environment(world))?;
-    second.prompt()?;
-    second.line("session attach count")?;
-    second.until(|screen| screen.contents().contains("5\n"))?;
-    second.type_text(DETACH)?;
-    second.prompt()?;
-    let shown = second.command("session status count")?;
-    let pid = shown
-        .rsplit_once("PID ")
-        .and_then(|(_, rest)| rest.split('.').next())
-        .ok_or("status shows no PID")?
-        .to_owned();
-    second.command(&format!("kill -9 {pid}"))?;
-    until_restarted(world, &pid)?;
-    second.command("session status count")?;
-    second.command("session stop count")?;
-    second.command("session status count")?;
-    let other = Window {
-        title: "another terminal: session attach count, and Ctrl-\\ to leave it",
-        screen: second.screen(),
-    };
-    Ok([one, other])
+struct Scene<'a> {
+    world: &'a Path,
 }
 
-/// Waits for another main process than `pid`.
-fn until_restarted(world: &Path, pid: &str) -> Result<(), String> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        let status = session(world, &["status", "count"])?;
-        if status.contains("is running") && !status.contains(&format!("PID {pid}.")) {
-            return Ok(());
+impl Scene<'_> {
+    /// A command is left to itself, found again, killed, found restarted, and stopped.
+    fn play(&self, file: &Path) -> Result<(), String> {
+        self.session(&["create", "-n", "demo", "--title", DEMO, "--size", SIZE, "sh"])?;
+        self.shows(|screen| screen == "$")?;
+        self.command(CREATE)?;
+        self.shows(|screen| screen.contains("started"))?;
+        self.command("session attach count")?;
+        self.shows(|screen| screen.ends_with("\n4"))?;
+        self.session(&["send", "demo", "--keys", r"C-\"])?;
+        self.shows(|screen| screen.ends_with('$'))?;
+        self.command("session status count")?;
+        let shown = self.shows(|screen| screen.ends_with(".\n$"))?;
+        let pid = shown.rsplit_once("PID ").and_then(|(_, rest)| rest.split('.').next());
+        let pid = pid.ok_or("status shows no PID")?.to_owned();
+        self.command(&format!("kill -9 {pid}"))?;
+        self.restarted(&pid)?;
+        for line in [
+            "session ls",
+            "session logs -n 3 count",
+            "session stop count",
+            "session status count",
+        ] {
+            self.command(line)?;
+            self.shows(|screen| screen.ends_with("\n$") && screen.contains(line))?;
+        }
+        let file = file.to_str().ok_or("a path that is not UTF-8")?;
+        self.session(&["screen", "--svg", file, "demo"]).map(drop)
+    }
+
+    /// Types a line.
+    fn command(&self, line: &str) -> Result<(), String> {
+        self.session(&["send", "demo", line, "--enter"]).map(drop)
+    }
+
+    /// Waits until the screen, without its trailing blanks, is as it is wanted.
+    fn shows(&self, wanted: impl Fn(&str) -> bool) -> Result<String, String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.session(&["screen", "demo"])?;
+            if wanted(screen.trim_end()) {
+                return Ok(screen);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the scene does not go on:\n{screen}"));
+            }
+            // What it says next, or that it says no more for a while.
+            self.session(&["wait", "demo", "--idle", "100ms", "--timeout", "1s"]).ok();
         }
     }
-    Err("the session does not come back".to_owned())
-}
 
-fn session(world: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(world.join("session"))
-        .args(arguments)
-        .env_clear()
-        .envs(environment(world))
-        .output()
-        .map_err(|why| why.to_string())?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
+    /// Waits for another main process than `pid`.
+    fn restarted(&self, pid: &str) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let status = self.session(&["status", "count"])?;
+            if status.contains("is running") && !status.contains(&format!("PID {pid}.")) {
+                return Ok(());
+            }
+        }
+        Err("the session does not come back".to_owned())
+    }
 
-/// Nothing of the machine or its user is in here, so nothing of them is in the picture.
-fn environment(world: &Path) -> Vec<(&'static str, String)> {
-    let here = world.display();
-    vec![
-        ("PATH", format!("{here}:/usr/local/bin:/usr/bin:/bin")),
-        ("HOME", here.to_string()),
-        ("SESSION_HOME", format!("{here}/state")),
-        ("TERM", "xterm-256color".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("PS1", "\x1b[1;32m$\x1b[m ".to_owned()),
-    ]
+    fn session(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(self.world.join("session"))
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment())
+            .output()
+            .map_err(|why| why.to_string())?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("session {}: {why}", arguments.join(" ")));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Nothing of the machine or its user is in here, so nothing of them is in the picture.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let here = self.world.display();
+        vec![
+            ("PATH", format!("{here}:/usr/local/bin:/usr/bin:/bin")),
+            ("HOME", here.to_string()),
+            ("SESSION_HOME", format!("{here}/state")),
+            ("TERM", "xterm-256color".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("PS1", "\x1b[1;32m$\x1b[m ".to_owned()),
+        ]
+    }
 }
