@@ -45,7 +45,11 @@ fn text_is_what_a_client_would_see() {
     assert_eq!(terminal.text().trim_end(), "other");
     session.ok(["send", "x", "\x1b[?1049l back", "--enter"]);
     terminal.shows(" back");
-    assert!(session.ok(["screen", "x"]).starts_with("one\n\ntwo\nEND back\n"));
+    assert!(
+        session
+            .ok(["screen", "x"])
+            .starts_with("one\n\ntwo\nEND back\n")
+    );
 }
 
 #[test]
