@@ -36,7 +36,9 @@ struct Scene<'a> {
 impl Scene<'_> {
     /// A command is left to itself, found again, killed, found restarted, and stopped.
     fn play(&self, file: &Path) -> Result<(), String> {
-        self.session(&["create", "-n", "demo", "--title", DEMO, "--size", SIZE, "sh"])?;
+        self.session(&[
+            "create", "-n", "demo", "--title", DEMO, "--size", SIZE, "sh",
+        ])?;
         self.shows(|screen| screen == "$")?;
         self.command(CREATE)?;
         self.shows(|screen| screen.contains("started"))?;
@@ -46,7 +48,9 @@ impl Scene<'_> {
         self.shows(|screen| screen.ends_with('$'))?;
         self.command("session status count")?;
         let shown = self.shows(|screen| screen.ends_with(".\n$"))?;
-        let pid = shown.rsplit_once("PID ").and_then(|(_, rest)| rest.split('.').next());
+        let pid = shown
+            .rsplit_once("PID ")
+            .and_then(|(_, rest)| rest.split('.').next());
         let pid = pid.ok_or("status shows no PID")?.to_owned();
         self.command(&format!("kill -9 {pid}"))?;
         self.restarted(&pid)?;
@@ -80,7 +84,8 @@ impl Scene<'_> {
                 return Err(format!("the scene does not go on:\n{screen}"));
             }
             // What it says next, or that it says no more for a while.
-            self.session(&["wait", "demo", "--idle", "100ms", "--timeout", "1s"]).ok();
+            self.session(&["wait", "demo", "--idle", "100ms", "--timeout", "1s"])
+                .ok();
         }
     }
 

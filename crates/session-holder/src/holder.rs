@@ -319,6 +319,7 @@ impl Holder {
         self.timers.quiet = next;
         if next.is_none() {
             session_sys::memory::trim();
+            session_sys::memory::trim_stack();
         }
     }
 

@@ -1,6 +1,6 @@
 //! `session screen NAME`: what a client would see now, without attaching.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,8 +24,8 @@ use crate::{lifecycle, past, picture};
 /// the palette or "#rrggbb"), underline (single, double, curly, dotted, dashed), link, and where they are true bold, dim,
 /// italic, blink, inverse, hidden, strikeout.
 ///
-/// --svg and --png draw it as a window, in xterm's colours. A PNG needs a monospaced font on this machine; an SVG takes
-/// one of whoever looks at it. A FILE that exists is overwritten; - is standard output.
+/// --svg draws it as a window, in xterm's colours and the monospaced font of whoever looks at it. A FILE that exists is
+/// overwritten; - is standard output. `rsvg-convert` and others make a PNG of it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -36,14 +36,11 @@ Examples:
   session screen --svg web.svg web")]
 pub(crate) struct Screen {
     /// With colours and attributes, each line complete in itself
-    #[arg(long, conflicts_with_all = ["svg", "png"])]
+    #[arg(long, conflicts_with = "svg")]
     ansi: bool,
     /// Draw a picture as SVG
-    #[arg(long, value_name = "FILE", conflicts_with = "png")]
-    svg: Option<PathBuf>,
-    /// Draw a picture as PNG
     #[arg(long, value_name = "FILE")]
-    png: Option<PathBuf>,
+    svg: Option<PathBuf>,
     /// Name or id
     name: String,
 }
@@ -72,9 +69,6 @@ impl Screen {
         if let Some(file) = &self.svg {
             let svg = picture::svg(&picture::Scene::new(&screen, &title()?));
             put(context, file, svg.as_bytes())?;
-        } else if let Some(file) = &self.png {
-            let png = picture::png(&picture::Scene::new(&screen, &title()?))?;
-            put(context, file, &png)?;
         } else if context.json {
             let Status { name, id, .. } = session.status()?;
             context.print_json(&picture::json(&screen, (name, id), offset))?;
@@ -87,16 +81,9 @@ impl Screen {
     }
 
     fn check(&self, context: &Context) -> Result<(), Failure> {
-        let other = self.ansi || self.svg.is_some() || self.png.is_some();
-        if other && context.json {
-            let why = "--json, --ansi, --svg and --png are forms of one screen: give one of them";
+        if (self.ansi || self.svg.is_some()) && context.json {
+            let why = "--json, --ansi and --svg are forms of one screen: give one of them";
             return Err(Failure::usage(why));
-        }
-        if self.png.as_deref().is_some_and(is_stdout) && io::stdout().is_terminal() {
-            let why = "a PNG is not for a terminal";
-            return Err(
-                Failure::usage(why).hint("give --png a file, or send standard output into one")
-            );
         }
         Ok(())
     }

@@ -120,27 +120,14 @@ fn a_picture_is_a_file_or_standard_output() {
     );
     assert!(svg.contains("#00cd00\">a&lt;b</text>"), "{svg}");
     assert_eq!(session.ok(["screen", "--svg", "-", "x"]), svg);
-    let ran = session.run(["screen", "--png", "x.png", "x"]);
-    if ran.code == 0 {
-        let png = std::fs::read(session.path("x.png")).unwrap();
-        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
-    } else {
-        eprintln!("SKIPPED: {}", ran.err);
-        refused(ran, 1, "no monospaced font");
-        assert!(!session.path("x.png").exists());
-    }
     let nowhere = session.run(["screen", "--svg", "none/x.svg", "x"]);
     refused(
         nowhere,
         1,
         "cannot write none/x.svg: No such file or directory",
     );
-    let mut terminal = session.terminal(&["screen", "--png", "-", "x"]);
-    terminal.shows("a PNG is not for a terminal");
-    assert_eq!(terminal.exit(), 2);
     for forms in [
         ["--ansi", "--svg=-"],
-        ["--png=-", "--svg=-"],
         ["--json", "--ansi"],
         ["--json", "--svg=-"],
     ] {
