@@ -12,6 +12,7 @@ mod echo;
 mod env;
 mod exec;
 mod output;
+mod past;
 mod protocol;
 mod record;
 mod restore;
