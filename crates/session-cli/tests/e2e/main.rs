@@ -14,6 +14,7 @@ mod exec;
 mod output;
 mod past;
 mod protocol;
+mod queries;
 mod record;
 mod restore;
 mod screen;
