@@ -20,6 +20,7 @@ mod restore;
 mod screen;
 mod seed;
 mod size;
+mod slow_client;
 mod state;
 mod supervision;
 mod support;
