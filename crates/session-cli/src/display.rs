@@ -109,6 +109,9 @@ impl<'a> Display<'a> {
         self.credited = self.credited.max(offset);
         // What was not shown yet is on it.
         self.outlet.clear();
+        while let Some((_, answers)) = self.turns.pop_front_if(|(turn, _)| *turn <= offset) {
+            self.quiet = (!answers).then(Quiet::default);
+        }
         if let Some(quiet) = &mut self.quiet {
             *quiet = Quiet::default();
         }
@@ -123,8 +126,9 @@ impl<'a> Display<'a> {
             drawn = &fitted;
         }
         match self.past.take() {
-            Some(past) => self.show(&past.shown(offset, self.size, drawn)),
-            None => self.show(drawn),
+            // It may end in the middle of a question.
+            Some(past) => self.pass(&past.shown(offset, self.size, drawn)),
+            None => self.pass(drawn),
         }
     }
 

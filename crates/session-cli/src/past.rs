@@ -69,20 +69,22 @@ impl<'a> Past<'a> {
         let wanted = u64::from(lines) + u64::from(Screen::size_for(size.rows, size.cols).0);
         let begin = reader.last_lines(wanted)?;
         let begin = begin.max(until.saturating_sub(FARTHEST));
-        let screen = replay(&mut reader, begin, until, size, lines as usize)?;
-        Ok(screen.history(lines as usize, size.cols))
+        let mut past = replay(&mut reader, begin, until, size, lines as usize)?;
+        // Whoever attached may be smaller itself.
+        past.resize((size.rows, size.cols));
+        Ok(past.text())
     }
 }
 
-/// The screen as it was at `until`, with so many lines that had scrolled off, made from the output since the last mark
-/// before `from`, or since `from` where there is none. `size` is what it is taken to be where nothing tells.
+/// The screen as it was at `until`, made from the output since the last mark before `from`, or since `from` where there is
+/// none. `size` is what it is taken to be where nothing tells, and that of whom the lines are for, at most so many.
 pub(crate) fn replay(
     reader: &mut LogReader,
     from: u64,
     until: u64,
     size: Size,
     lines: usize,
-) -> io::Result<Screen> {
+) -> io::Result<Scrolled> {
     let mut marks = reader.marks(from, until)?.into_iter().peekable();
     let known = marks.next_if(|mark| mark.offset == 0 || mark.screen.is_some());
     let (mut at, first, drawn) = match known {
@@ -93,17 +95,82 @@ pub(crate) fn replay(
             (begin, (size.rows, size.cols), Vec::new())
         }
     };
-    let mut screen = Screen::with_history(first.0, first.1, lines);
-    screen.feed(&drawn);
+    let mut past = Scrolled::new(lines, first, size.cols);
+    past.screen.feed(&drawn);
     loop {
         while let Some(mark) = marks.next_if(|mark| mark.offset <= at) {
-            screen.resize(mark.size.0, mark.size.1);
+            past.resize(mark.size);
         }
         let next = marks.peek().map_or(until, |mark| mark.offset.min(until));
-        at = read(reader, at, next, |bytes| screen.catch_up(bytes))?;
+        at = read(reader, at, next, |bytes| past.screen.feed(bytes))?;
         if at >= until || at < next {
-            return Ok(screen);
+            break;
         }
+    }
+    // Whoever attached may have made it smaller.
+    for mark in marks {
+        past.resize(mark.size);
+    }
+    Ok(past)
+}
+
+/// Lines that scroll off a screen that is not always the same size.
+pub(crate) struct Scrolled {
+    pub(crate) screen: Screen,
+    /// What scrolled off it before it was resized, and how many rows that takes.
+    before: Vec<u8>,
+    rows: usize,
+    /// How many lines are wanted, for a terminal of so many columns.
+    lines: usize,
+    cols: u16,
+}
+
+impl Scrolled {
+    fn new(lines: usize, (rows, cols): (u16, u16), wanted: u16) -> Self {
+        Self {
+            screen: Screen::with_history(rows, cols, lines),
+            before: Vec::new(),
+            rows: 0,
+            lines,
+            cols: wanted,
+        }
+    }
+
+    /// The screen is another size. A larger one takes nothing back from its history, for the holder's has none: it would
+    /// be neither here nor there.
+    fn resize(&mut self, (rows, cols): (u16, u16)) {
+        if self.screen.size() == Screen::size_for(rows, cols) {
+            return;
+        }
+        let before = self.screen.size();
+        let drawn = self.screen.snapshot();
+        self.put_aside();
+        self.screen = Screen::with_history(before.0, before.1, self.lines);
+        self.screen.feed(&drawn);
+        self.screen.resize(rows, cols);
+    }
+
+    /// Takes the history of the screen, which is not used any more.
+    fn put_aside(&mut self) {
+        // The alternate screen has none.
+        self.screen.feed(b"\x18\x1b[?1047l");
+        let (text, rows) = self.screen.history(self.lines, self.cols);
+        self.before.extend_from_slice(&text);
+        self.rows += rows;
+        let lines = || self.before.split_inclusive(|byte| *byte == b'\n');
+        let count = lines().filter(|line| line.ends_with(b"\n")).count();
+        let over = count.saturating_sub(self.lines);
+        if over > 0 {
+            let len: usize = lines().take(over).map(<[u8]>::len).sum();
+            self.before.drain(..len);
+            // One at least for each line.
+            self.rows -= over;
+        }
+    }
+
+    fn text(mut self) -> (Vec<u8>, usize) {
+        self.put_aside();
+        (self.before, self.rows)
     }
 }
 
@@ -149,6 +216,54 @@ fn scrolled(text: &[u8], rows: usize, size: Size) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_resize_does_to_the_screen_costs_no_line() {
+        let mut past = Scrolled::new(100, (4, 10), 10);
+        // As the holder has it: a screen without a history.
+        let mut screen = Screen::new(4, 10);
+        let mut said = 0;
+        for size in [(4, 10), (8, 10), (3, 10), (9, 10), (4, 10)] {
+            past.resize(size);
+            screen.resize(size.0, size.1);
+            for _ in 0..6 {
+                said += 1;
+                let line = format!("line {said}\r\n");
+                past.screen.feed(line.as_bytes());
+                screen.feed(line.as_bytes());
+            }
+            let drawn = past.screen.snapshot();
+            assert_eq!(drawn, screen.snapshot(), "{size:?}");
+            past.put_aside();
+            past.screen = Screen::with_history(size.0, size.1, 100);
+            past.screen.feed(&drawn);
+            let all = [&past.before[..], &drawn].concat();
+            let all = String::from_utf8_lossy(&all);
+            for line in 1..=said {
+                assert_eq!(
+                    all.matches(&format!("line {line}\x1b")).count()
+                        + all.matches(&format!("line {line}\r")).count(),
+                    1,
+                    "{line} {size:?} {all:?}"
+                );
+            }
+        }
+        let (text, rows) = past.text();
+        assert_eq!(String::from_utf8_lossy(&text).matches('\n').count(), rows);
+    }
+
+    #[test]
+    fn of_what_scrolled_off_before_a_resize_only_the_last_lines_are_kept() {
+        let mut past = Scrolled::new(3, (2, 10), 10);
+        for line in 0..9 {
+            past.resize((2, 10 + line % 2));
+            past.screen.feed(format!("line {line}\r\n").as_bytes());
+        }
+        let (text, rows) = past.text();
+        let text = String::from_utf8(text).unwrap().replace("\x1b[0m", "");
+        assert_eq!(text, "line 5\r\nline 6\r\nline 7\r\n");
+        assert_eq!(rows, 3);
+    }
 
     #[test]
     fn everything_scrolls_into_the_scrollback_and_nothing_twice() {

@@ -15,7 +15,7 @@ use session_protocol::{
 };
 
 use crate::output::{BATCH, Output, Piece};
-use crate::screen::Snapshot;
+use crate::screen::{Reply, Snapshot};
 
 /// An interactive client further behind than this, in time and bytes, is moved on to the present.
 const BEHIND: Duration = Duration::from_millis(1500);
@@ -60,6 +60,8 @@ pub(crate) struct Attachment {
     pub(crate) interactive: bool,
     /// It is to be sent the screen before anything else.
     pub(crate) redraw: bool,
+    /// What comes from here on up to that screen it is never sent.
+    skipped: Option<u64>,
     /// The process waits rather than that this client loses bytes (`exec` on pipes).
     pub(crate) lossless: bool,
     /// At this moment the stream's head was at this offset.
@@ -102,6 +104,7 @@ impl Attachment {
             window,
             interactive: false,
             redraw: false,
+            skipped: None,
             lossless: false,
             mark: (Instant::now(), head),
             finished: false,
@@ -131,6 +134,7 @@ impl Attachment {
     fn present(&mut self, output: &Output, at_least: u64) -> u64 {
         let head = output.served();
         self.redraw = self.interactive && output.screen.is_some();
+        self.skipped = self.redraw.then_some(self.next);
         match (self.interactive, self.redraw) {
             (false, _) => at_least,
             (true, true) => head,
@@ -288,7 +292,8 @@ impl Connection {
         Ok(true)
     }
 
-    /// Sends what attachment `index` is owed of `output`, until the socket or the credit is used up.
+    /// Sends what attachment `index` is owed of `output`, until the socket or the credit is used up. `reply` gets the
+    /// answers to what is asked in output that this client was to answer and is not sent.
     ///
     /// `Ok(false)`: the socket is full.
     pub(crate) fn pump(
@@ -296,6 +301,7 @@ impl Connection {
         index: usize,
         output: &mut Output,
         log: (std::os::fd::BorrowedFd<'_>, &str),
+        mut reply: Option<&mut Vec<u8>>,
     ) -> io::Result<bool> {
         let mut buffer = Vec::new();
         loop {
@@ -306,7 +312,10 @@ impl Connection {
             let (stream, head) = (attachment.stream, output.served());
             if attachment.redraw {
                 attachment.redraw = false;
-                let snapshot = output.snapshot(log);
+                let skipped = attachment.skipped.take();
+                let reply = skipped.zip(reply.as_deref_mut());
+                let reply = reply.map(|(from, bytes)| Reply { from, bytes });
+                let snapshot = output.snapshot(log, reply);
                 if let Some(Snapshot {
                     offset,
                     size,

@@ -157,6 +157,12 @@ impl Output {
         let _ = self.log.append(&parts, Timestamp::now());
     }
 
+    /// The disk did not take so many bytes.
+    #[cfg(test)]
+    pub(crate) fn lose(&mut self, bytes: u64) {
+        self.log.skip(bytes);
+    }
+
     /// The bytes at `offset`, at most `max`; those that left the ring are read into `buffer`.
     pub(crate) fn piece<'a>(
         &'a mut self,

@@ -96,7 +96,11 @@ impl Holder {
 
     /// Sends a client what it is owed and its socket takes.
     pub(crate) fn pump_client(&mut self, number: u64) {
-        let outcome = self.try_pump(number);
+        let mut replies = Vec::new();
+        let outcome = self.try_pump(number, &mut replies);
+        for (process, reply) in replies {
+            self.type_reply(process, &reply);
+        }
         let awaited = self.is_awaited(number);
         let Some(connection) = self.connections.get_mut(&number) else {
             return;
@@ -131,8 +135,12 @@ impl Holder {
         self.resume_sources();
     }
 
-    /// `Ok(true)` if everything that may be sent now is sent.
-    fn try_pump(&mut self, number: u64) -> io::Result<bool> {
+    /// `Ok(true)` if everything that may be sent now is sent. `replies` gets what is to be typed in the client's place.
+    fn try_pump(
+        &mut self,
+        number: u64,
+        replies: &mut Vec<(ProcessId, Vec<u8>)>,
+    ) -> io::Result<bool> {
         let Some(connection) = self.connections.get_mut(&number) else {
             return Ok(true);
         };
@@ -146,10 +154,17 @@ impl Holder {
                 continue;
             };
             let name = process.directory();
+            let answers = process.answerer == Some(number);
             let Some(output) = process.output(stream) else {
                 continue;
             };
-            if !connection.pump(index, output, (directory, &name))? {
+            let mut reply = Vec::new();
+            let asked = answers.then_some(&mut reply);
+            let pumped = connection.pump(index, output, (directory, &name), asked);
+            if !reply.is_empty() {
+                replies.push((stream.process(), reply));
+            }
+            if !pumped? {
                 return Ok(false);
             }
         }
@@ -194,6 +209,7 @@ impl Holder {
                 connection.inputs.retain(|it| it.process != id);
                 connection.notify(&notice);
             }
+            self.elect(id);
         }
         self.pump_client(number);
         self.forget_ended();

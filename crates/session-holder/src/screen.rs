@@ -31,15 +31,34 @@ pub(crate) struct Tracked {
     at: u64,
     /// The log's marks, which tell what there was before this holder, have been read.
     recalled: bool,
+    /// What lies before is another holder's: whoever asked something there does not wait any more.
+    begun: u64,
+    /// The segment of the log that got its screen last begins here.
+    marked: u64,
     /// In use; else it can be had from what follows.
     live: Option<Box<Screen>>,
     /// The bytes that draw it, and its size.
     drawn: Vec<u8>,
     size: Size,
     /// Sizes that the terminal has from an offset on.
-    resizes: VecDeque<(u64, Size)>,
+    resizes: VecDeque<Resize>,
     /// Questions were looked for up to here.
     looked: u64,
+}
+
+/// The terminal has this size from an offset on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Resize {
+    offset: u64,
+    size: Size,
+    /// The log has it.
+    kept: bool,
+}
+
+/// Where answers go to what is asked from an offset on; somebody else saw to what was asked before.
+pub(crate) struct Reply<'a> {
+    pub(crate) from: u64,
+    pub(crate) bytes: &'a mut Vec<u8>,
 }
 
 /// What a terminal is given to look like another.
@@ -56,6 +75,8 @@ impl Tracked {
         Self {
             at,
             recalled: false,
+            begun: at,
+            marked: 0,
             live: None,
             drawn: Vec::new(),
             size: Size::default(),
@@ -66,17 +87,19 @@ impl Tracked {
 
     /// From `offset` on the terminal has this size.
     fn resize(&mut self, offset: u64, size: Size) {
+        let resize = Resize {
+            offset,
+            size,
+            kept: false,
+        };
         match self.resizes.back_mut() {
-            Some((at, last)) if *at == offset => *last = size,
-            _ => self.resizes.push_back((offset, size)),
+            Some(last) if last.offset == offset && !last.kept => *last = resize,
+            _ => self.resizes.push_back(resize),
         }
     }
 
     /// The screen itself, built from what is kept of it.
-    fn live(&mut self, marks: impl FnOnce(u64) -> Vec<Mark>) -> &mut Screen {
-        if !std::mem::replace(&mut self.recalled, true) {
-            self.recall(marks(self.at));
-        }
+    fn live(&mut self) -> &mut Screen {
         let (drawn, size) = (std::mem::take(&mut self.drawn), self.size);
         self.live.get_or_insert_with(|| {
             let mut screen = Screen::new(size.rows, size.cols);
@@ -85,18 +108,31 @@ impl Tracked {
         })
     }
 
-    /// Goes back to the last mark; what came since is taken in again.
-    fn recall(&mut self, marks: Vec<Mark>) {
+    /// Goes back to the last mark, the first time; what came since is taken in again.
+    fn recall(&mut self, marks: impl FnOnce(u64) -> Vec<Mark>) {
+        if std::mem::replace(&mut self.recalled, true) {
+            return;
+        }
         let size = |(rows, cols)| Size { rows, cols };
-        let mut marks = marks.into_iter();
+        let mut marks = marks(self.at).into_iter();
         if let Some(mark) = marks.next() {
             self.at = mark.offset;
+            self.marked = mark.offset;
             self.size = size(mark.size);
             self.drawn = mark.screen.unwrap_or_default();
         }
-        let since = marks.map(|mark| (mark.offset, size(mark.size)));
-        let later = std::mem::take(&mut self.resizes);
-        self.resizes = since.chain(later).collect();
+        let mut resizes: VecDeque<Resize> = VecDeque::new();
+        for mark in marks {
+            // Of those at one offset the last counts.
+            resizes.pop_back_if(|last| last.offset == mark.offset);
+            resizes.push_back(Resize {
+                offset: mark.offset,
+                size: size(mark.size),
+                kept: true,
+            });
+        }
+        resizes.append(&mut self.resizes);
+        self.resizes = resizes;
     }
 
     /// Keeps no more than what draws it.
@@ -151,50 +187,53 @@ impl Output {
     }
 
     /// Has the screen take in everything that there is; `reply` gets the answers to what is asked in it.
-    pub(crate) fn catch_up(&mut self, log: Log<'_>, reply: Option<&mut Vec<u8>>) {
+    pub(crate) fn catch_up(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) {
         let Some(mut tracked) = self.screen.take() else {
             return;
         };
+        // Where segments begin is known once the log has everything, and so is the past of whoever is shown this.
+        self.journal();
+        let (oldest, channel) = (self.start(), self.stream.channel());
+        tracked.recall(|offset| marks(log, channel, offset, oldest));
         self.follow(&mut tracked, log, reply);
-        tracked.looked = self.head();
         self.screen = Some(tracked);
     }
 
-    fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>, mut reply: Option<&mut Vec<u8>>) {
-        let (oldest, channel) = (self.start(), self.stream.channel());
+    fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>, mut reply: Option<Reply<'_>>) {
         let head = self.head();
         if tracked.at == head && tracked.resizes.is_empty() {
             return;
         }
-        tracked.live(|offset| marks(log, channel, offset, oldest));
+        let mine = reply
+            .as_ref()
+            .map_or(head, |reply| reply.from.max(tracked.begun));
         let mut buffer = Vec::new();
         loop {
-            while let Some((_, size)) = tracked
+            self.log_segment(tracked);
+            while let Some(resize) = tracked
                 .resizes
-                .pop_front_if(|(offset, _)| *offset <= tracked.at)
+                .pop_front_if(|resize| resize.offset <= tracked.at)
             {
-                self.log_mark(tracked.at, size, None);
-                tracked.size = size;
-                if let Some(screen) = &mut tracked.live {
-                    screen.resize(size.rows, size.cols);
+                if !resize.kept {
+                    self.log_mark(tracked.at, resize.size, None);
                 }
+                let Size { rows, cols } = resize.size;
+                tracked.live().resize(rows, cols);
             }
-            let Some(screen) = &mut tracked.live else {
-                return;
-            };
             if tracked.at >= head {
                 return;
             }
-            let segment = self.log_next_start(tracked.at);
-            let resize = tracked.resizes.front().map(|(offset, _)| *offset);
-            let stop = [segment, resize]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(head)
-                .min(head);
+            let resize = tracked.resizes.front().map(|resize| resize.offset);
+            let stops = [self.log_next_start(tracked.at), resize, Some(mine)];
+            let stops = stops.into_iter().flatten();
+            let stop = stops.filter(|stop| *stop > tracked.at).min();
+            let stop = stop.map_or(head, |stop| stop.min(head));
             let most = (stop - tracked.at).min(LAG) as usize;
-            match self.piece(log.0, log.1, tracked.at, most, &mut buffer) {
+            let reply = reply.as_mut().filter(|_| tracked.at >= mine);
+            let reply = reply.map(|reply| &mut *reply.bytes);
+            let at = tracked.at;
+            let screen = tracked.live();
+            match self.piece(log.0, log.1, at, most, &mut buffer) {
                 Piece::Ring(parts) => {
                     let joined;
                     let bytes = if parts[1].is_empty() {
@@ -203,11 +242,11 @@ impl Output {
                         joined = parts.concat();
                         &joined
                     };
-                    take_in(screen, bytes, reply.as_deref_mut());
+                    take_in(screen, bytes, reply);
                     tracked.at += bytes.len() as u64;
                 }
                 Piece::Log(len) => {
-                    take_in(screen, &buffer[..len], reply.as_deref_mut());
+                    take_in(screen, &buffer[..len], reply);
                     tracked.at += len as u64;
                 }
                 Piece::Gap(next) => {
@@ -217,21 +256,27 @@ impl Output {
                 }
                 Piece::End => return,
             }
-            if Some(tracked.at) == segment {
-                let (rows, cols) = screen.size();
-                let drawn = screen.snapshot();
-                self.log_mark(tracked.at, Size { rows, cols }, Some(drawn));
-            }
         }
     }
 
-    /// What a terminal needs to show the screen as it is now.
-    pub(crate) fn snapshot(&mut self, log: Log<'_>) -> Option<Snapshot> {
-        self.catch_up(log, None);
+    /// Keeps the screen with the log, where a segment begins with what it has not seen yet.
+    fn log_segment(&mut self, tracked: &mut Tracked) {
+        let at = tracked.at;
+        let begins = at > tracked.marked && self.log_next_start(at - 1) == Some(at);
+        if begins {
+            tracked.marked = at;
+            let screen = tracked.live();
+            let (rows, cols) = screen.size();
+            let drawn = screen.snapshot();
+            self.log_mark(at, Size { rows, cols }, Some(drawn));
+        }
+    }
+
+    /// What a terminal needs to show the screen as it is now; `reply` as [`Output::catch_up`] has it.
+    pub(crate) fn snapshot(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) -> Option<Snapshot> {
+        self.catch_up(log, reply);
         let offset = self.head();
-        let (oldest, channel) = (self.start(), self.stream.channel());
-        let tracked = self.screen.as_mut()?;
-        let screen = tracked.live(|offset| marks(log, channel, offset, oldest));
+        let screen = self.screen.as_mut()?.live();
         let (rows, cols) = screen.size();
         let drawn = screen.snapshot();
         Some(Snapshot {
@@ -247,7 +292,8 @@ impl Output {
         let Some(tracked) = &mut self.screen else {
             return;
         };
-        if tracked.at < oldest || lost {
+        // The log is to know the sizes even of a holder that is killed.
+        if tracked.at < oldest || lost || !tracked.resizes.is_empty() {
             self.catch_up(log, None);
         }
         if let Some(tracked) = &mut self.screen {
@@ -298,3 +344,7 @@ fn marks((session, process): Log<'_>, channel: Channel, offset: u64, oldest: u64
     }
     marks
 }
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;

@@ -6,8 +6,9 @@
 use serde_json::Value;
 use session_protocol::{ByteString, Code, Error, Notice, ProcessId, ScreenResult, StreamId};
 
+use crate::connection::Connection;
 use crate::holder::Holder;
-use crate::screen::Snapshot;
+use crate::screen::{Reply, Snapshot};
 
 impl Holder {
     /// Output came and is where it belongs: the screen catches up if it has to.
@@ -31,12 +32,17 @@ impl Holder {
     fn reply(&mut self, id: ProcessId) {
         let mut reply = Vec::new();
         self.catch_up(id, Some(&mut reply));
+        self.type_reply(id, &reply);
+    }
+
+    /// Types what the holder answers in a terminal's place.
+    pub(crate) fn type_reply(&self, id: ProcessId, reply: &[u8]) {
         let run = self.processes.get(&id).and_then(|it| it.run.as_ref());
         if let Some(input) = run.and_then(|run| run.input.as_ref())
             && !reply.is_empty()
         {
             // A program that does not read its input does not wait for an answer.
-            let _ = rustix::io::write(input, &reply);
+            let _ = rustix::io::write(input, reply);
         }
     }
 
@@ -45,7 +51,9 @@ impl Holder {
         if let Some(process) = self.processes.get_mut(&id) {
             let name = process.directory();
             for output in &mut process.outputs {
-                output.catch_up((directory, &name), reply.as_deref_mut());
+                let reply = reply.as_deref_mut();
+                let reply = reply.map(|bytes| Reply { from: 0, bytes });
+                output.catch_up((directory, &name), reply);
             }
         }
     }
@@ -60,7 +68,8 @@ impl Holder {
         })?;
         let name = process.directory();
         let mut outputs = process.outputs.iter_mut();
-        let Some(snapshot) = outputs.find_map(|output| output.snapshot((directory, &name))) else {
+        let Some(snapshot) = outputs.find_map(|output| output.snapshot((directory, &name), None))
+        else {
             return Err(self.no_terminal(id));
         };
         let Snapshot {
@@ -98,15 +107,21 @@ impl Holder {
 
     /// Somebody came or went: decides whose terminal answers from now on.
     pub(crate) fn elect(&mut self, id: ProcessId) {
-        let answers = |input: &crate::connection::Input| input.process == id && input.interactive;
-        let mut connections = self.connections.iter();
-        // The lowest number came first.
-        let elected = connections.find(|(_, it)| it.inputs.iter().any(answers));
-        let elected = elected.map(|(number, _)| *number);
         let Some(process) = self.processes.get(&id) else {
             return;
         };
         let before = process.answerer;
+        let answers = |it: &&Connection| {
+            let mut inputs = it.inputs.iter();
+            inputs.any(|input| input.process == id && input.interactive)
+        };
+        let stays = before.filter(|number| self.connections.get(number).filter(answers).is_some());
+        let elected = stays.or_else(|| {
+            // The lowest number came first.
+            let mut connections = self.connections.iter();
+            let elected = connections.find(|(_, it)| answers(it));
+            elected.map(|(number, _)| *number)
+        });
         if before == elected || !process.is_pty() {
             return;
         }
@@ -114,6 +129,11 @@ impl Holder {
         match before {
             None => self.reply(id),
             Some(_) => self.catch_up(id, None),
+        }
+        let process = self.processes.get_mut(&id);
+        for output in process.into_iter().flat_map(|it| &mut it.outputs) {
+            // But for the question that the output may be in the middle of.
+            let _: bool = output.may_ask();
         }
         let Some(process) = self.processes.get_mut(&id) else {
             return;

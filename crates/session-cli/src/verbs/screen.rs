@@ -128,7 +128,7 @@ fn logged(session: &Session) -> Result<Seen, Failure> {
     let size = status.size.or_else(before).unwrap_or_default();
     let logged = session.log("main", Channel::Pty)?.map(|mut reader| {
         let offset = reader.end()?;
-        let screen = past::replay(&mut reader, offset, offset, size, 0)?;
+        let screen = past::replay(&mut reader, offset, offset, size, 0)?.screen;
         Ok(Seen { screen, offset })
     });
     let failed = |why: io::Error| Failure::io("read", "the session's output", why);

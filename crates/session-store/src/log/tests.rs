@@ -351,3 +351,167 @@ fn streams_of_a_process_are_removed_and_nothing_else() {
     }
     assert!(outside.exists() && link.is_symlink());
 }
+
+fn mark(offset: u64, cols: u16, screen: Option<&[u8]>) -> Mark {
+    Mark {
+        offset,
+        size: (24, cols),
+        screen: screen.map(<[u8]>::to_vec),
+    }
+}
+
+/// The files of a stream with this ending.
+fn files(place: &Place, ending: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(place.place.path().join("streams/main/pty")).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(ending))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn marks_begin_with_the_last_screen_before_and_go_on_with_sizes() {
+    let place = Place::new();
+    let mut writer = place.writer(128 << 10);
+    writer.append(&[&bytes(0, 40_000)], at(0)).unwrap();
+    let second = writer.next_start(0).unwrap();
+    let third = writer.next_start(second).unwrap();
+    assert_eq!((second, third), (16 << 10, 32 << 10));
+    assert_eq!(writer.next_start(third), None);
+    let all = [
+        mark(0, 80, None),
+        mark(100, 40, None),
+        mark(second, 40, Some(b"second")),
+        mark(second + 100, 120, None),
+        mark(third, 120, Some(b"third")),
+        mark(third + 7, 132, None),
+    ];
+    all.iter().for_each(|mark| writer.mark(mark));
+    let mut reader = place.reader();
+    let mut marks = |from, until| reader.marks(from, until).unwrap();
+    assert_eq!(marks(0, 50), all[..1]);
+    assert_eq!(marks(50, 200), all[..2]);
+    assert_eq!(marks(second, second), all[2..3]);
+    assert_eq!(marks(third - 1, third - 1), all[2..4]);
+    // What is behind the beginning is drawn by the output itself.
+    let sizes = [&all[2..4], &[mark(third, 120, None)], &all[5..]].concat();
+    assert_eq!(marks(second + 1, u64::MAX), sizes);
+    assert_eq!(marks(u64::MAX, u64::MAX), all[4..]);
+    // Whatever the writer is, they go on.
+    drop(writer);
+    let mut writer = place.writer(128 << 10);
+    writer.mark(&mark(40_000, 20, None));
+    let last = [&all[4..], &[mark(40_000, 20, None)]].concat();
+    assert_eq!(place.reader().marks(40_000, 40_000).unwrap(), last);
+}
+
+#[test]
+fn a_mark_from_before_the_first_byte_is_kept_with_it() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    writer.mark(&mark(0, 80, None));
+    writer.mark(&mark(0, 40, None));
+    assert!(!place.place.path().join("streams").exists());
+    writer.append(&[b"word"], at(0)).unwrap();
+    let kept = [mark(0, 40, None)];
+    assert_eq!(place.reader().marks(2, 4).unwrap(), kept);
+}
+
+#[test]
+fn damaged_marks_end_with_what_is_whole() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    writer.append(&[b"word"], at(0)).unwrap();
+    let whole = [mark(0, 80, None), mark(2, 40, Some(b"drawn"))];
+    whole.iter().for_each(|mark| writer.mark(mark));
+    let file = files(&place, ".s").pop().unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    assert_eq!(bytes.len(), 16 + 16 + 5);
+    for len in 0..=bytes.len() {
+        std::fs::write(&file, &bytes[..len]).unwrap();
+        let expected = match len {
+            0..16 => &whole[..0],
+            16..37 => &whole[..1],
+            // With a screen, what was before it does not matter.
+            _ => &whole[1..],
+        };
+        assert_eq!(place.reader().marks(4, 4).unwrap(), expected, "{len} bytes");
+    }
+    // A length that nothing could have.
+    let mut wrong = bytes.clone();
+    wrong[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+    std::fs::write(&file, &wrong).unwrap();
+    assert_eq!(place.reader().marks(4, 4).unwrap(), []);
+    // Not a file at all.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    assert_eq!(place.reader().marks(4, 4).unwrap(), []);
+    writer.mark(&whole[0]);
+    writer.append(&[b"more"], at(0)).unwrap();
+}
+
+#[test]
+fn marks_take_no_more_room_than_they_may() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    writer.append(&[b"word"], at(0)).unwrap();
+    let large = vec![b'x'; 5 << 20];
+    for offset in 0..10 {
+        writer.mark(&mark(offset, 80, Some(&large)));
+    }
+    let len = files(&place, ".s")[0].metadata().unwrap().len();
+    assert!(len <= 32 << 20 && len > 25 << 20, "{len}");
+    let marks = place.reader().marks(0, 10).unwrap();
+    assert_eq!(marks.len() as u64, len / (large.len() as u64 + 16));
+    assert_eq!(marks[0].screen.as_deref(), Some(&large[..]));
+}
+
+#[test]
+fn marks_go_with_their_segment() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    let mut marked = 0;
+    for number in 0..200 {
+        let end = writer.end();
+        writer.append(&[&bytes(end, 1000)], at(number)).unwrap();
+        while let Some(next) = writer.next_start(marked) {
+            marked = next;
+            writer.mark(&mark(next, 80, Some(b"drawn")));
+        }
+    }
+    let starts: Vec<u64> = place.segments().iter().map(|(start, _)| *start).collect();
+    assert_eq!(files(&place, ".s").len(), starts.len());
+    // One of a segment that is gone is nobody's.
+    writer.mark(&mark(5, 80, Some(b"drawn")));
+    assert_eq!(files(&place, ".s").len(), starts.len());
+    let mut reader = place.reader();
+    let oldest = reader.start().unwrap();
+    let first = mark(oldest, 80, Some(b"drawn"));
+    assert_eq!(reader.marks(oldest, oldest).unwrap(), [first]);
+    // As after a crash between two removals.
+    drop(writer);
+    let segment = place.place.path().join("streams/main/pty");
+    std::fs::remove_file(segment.join(format!("{oldest:016x}"))).unwrap();
+    place.writer(MIN_LIMIT);
+    assert_eq!(files(&place, ".s").len(), starts.len() - 1);
+    assert_eq!(files(&place, ".t").len(), starts.len() - 1);
+}
+
+#[test]
+fn marks_survive_a_disk_that_takes_nothing() {
+    let place = Place::new();
+    let mut writer = place.writer(MIN_LIMIT);
+    writer.append(&[b"word"], at(0)).unwrap();
+    writer.skip(100);
+    writer.mark(&mark(104, 40, None));
+    // An empty segment takes another name, and its marks with it.
+    writer.skip(100);
+    writer.mark(&mark(204, 50, None));
+    assert_eq!(files(&place, ".s").len(), 1);
+    let expected = [mark(104, 40, None), mark(204, 50, None)];
+    assert_eq!(place.reader().marks(204, 204).unwrap(), expected);
+    let name = files(&place, ".s").pop().unwrap();
+    assert!(name.ends_with(format!("{:016x}.s", 204)));
+}

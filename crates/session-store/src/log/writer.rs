@@ -33,6 +33,8 @@ pub struct LogWriter {
     /// Sum of their sizes.
     closed_size: u64,
     current: Option<Segment>,
+    /// Of an offset at which no segment begins yet.
+    early: Option<Mark>,
     end: u64,
     lost: u64,
 }
@@ -88,6 +90,7 @@ impl LogWriter {
             closed,
             closed_size,
             current: None,
+            early: None,
             end,
             lost: 0,
         };
@@ -182,7 +185,8 @@ impl LogWriter {
         closed.or(current.filter(|start| *start > offset))
     }
 
-    /// Keeps a mark with the segment in which its offset lies, if that is still there.
+    /// Keeps a mark with the segment in which its offset lies, if that is still there. Where the stream has no segment
+    /// yet, the last one waits for it.
     pub fn mark(&mut self, mark: &Mark) {
         let current = self.current.as_ref().map(|current| current.start);
         let closed = self
@@ -194,6 +198,8 @@ impl LogWriter {
         });
         if let (Some(start), Some(directory)) = (start, &self.directory) {
             marks::write(directory.as_fd(), start, mark);
+        } else if mark.offset == self.end {
+            self.early = Some(mark.clone());
         }
     }
 
@@ -209,9 +215,12 @@ impl LogWriter {
         let renamed = match (&mut self.current, &self.directory) {
             (Some(current), Some(directory)) if current.size == 0 => {
                 let (old, new) = (name(current.start), name(self.end));
+                let marks = [old.clone() + MARKS, new.clone() + MARKS];
                 let moved = rustix::fs::renameat(directory, old, directory, new).is_ok();
                 if moved {
                     current.start = self.end;
+                    // None, mostly.
+                    let _ = rustix::fs::renameat(directory, &marks[0], directory, &marks[1]);
                 }
                 moved
             }
@@ -284,6 +293,9 @@ impl LogWriter {
         };
         let directory = self.directory.insert(directory);
         let file = files::create(directory.as_fd(), &name(self.end), OFlags::WRONLY)?;
+        if let Some(mark) = self.early.take() {
+            marks::write(directory.as_fd(), self.end, &mark);
+        }
         Ok(Segment {
             file,
             start: self.end,
