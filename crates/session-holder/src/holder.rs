@@ -78,6 +78,10 @@ pub(crate) struct Holder {
     pub(crate) childless: bool,
     pub(crate) origin: Instant,
     pub(crate) boot_id: [u8; 16],
+    /// Counts the rounds of the loop.
+    pub(crate) turn: u64,
+    /// Output that nobody's terminal answers and that was not looked at for questions yet, and when it came.
+    pub(crate) unasked: Vec<(StreamId, u64)>,
     /// `SESSION_LOG` names a file, and standard error goes there.
     pub(crate) diagnostics: bool,
 }
@@ -194,6 +198,8 @@ impl Holder {
             childless: true,
             origin: Instant::now(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),
+            turn: 0,
+            unasked: Vec::new(),
             diagnostics: false,
         }
     }
@@ -220,7 +226,9 @@ impl Holder {
             // A moment for late requests before leaving: what is already in a socket is still served.
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
-                _ if leaving || self.is_searching() => Some(Duration::ZERO),
+                _ if leaving || self.is_searching() || !self.unasked.is_empty() => {
+                    Some(Duration::ZERO)
+                }
                 // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
                 Some(deadline) => Some(
                     deadline
@@ -230,6 +238,7 @@ impl Holder {
                 None => None,
             };
             events.clear();
+            self.turn += 1;
             let timeout = timeout.map(|left| Timespec {
                 tv_sec: left.as_secs() as i64,
                 tv_nsec: i64::from(left.subsec_nanos()),
@@ -250,6 +259,7 @@ impl Holder {
                 self.dispatch(Token::unpack(data.u64()), flags);
             }
             self.look_out();
+            self.ask_around();
             self.fire();
         }
     }

@@ -313,7 +313,9 @@ impl Output {
 /// Questions are only looked for where there is somebody to answer them.
 fn take_in(screen: &mut Screen, bytes: &[u8], reply: Option<&mut Vec<u8>>) {
     match reply {
-        Some(reply) => screen.answer(bytes, |bytes| reply.extend_from_slice(bytes)),
+        Some(reply) => {
+            screen.catch_up_answering(bytes, |bytes| reply.extend_from_slice(bytes));
+        }
         None => screen.catch_up(bytes),
     }
 }

@@ -21,10 +21,30 @@ impl Holder {
         let Some(output) = process.output(stream) else {
             return;
         };
-        if asked && output.may_ask() {
-            self.reply(id);
-        } else if output.is_behind() {
-            self.catch_up(id, None);
+        match (output.is_behind(), asked) {
+            (true, true) => self.reply(id),
+            (true, false) => self.catch_up(id, None),
+            // A program that asks stops talking: until then nothing is looked at.
+            (false, true) => {
+                self.unasked.retain(|(unasked, _)| *unasked != stream);
+                self.unasked.push((stream, self.turn));
+            }
+            (false, false) => {}
+        }
+    }
+
+    /// Answers what is asked in output that nobody is attached to, once no more of it comes at once.
+    pub(crate) fn ask_around(&mut self) {
+        let turn = self.turn;
+        while let Some(index) = self.unasked.iter().position(|(_, last)| *last < turn) {
+            let (stream, _) = self.unasked.swap_remove(index);
+            let id = stream.process();
+            let process = self.processes.get_mut(&id);
+            let process = process.filter(|process| process.answerer.is_none());
+            let output = process.and_then(|process| process.output(stream));
+            if output.is_some_and(|output| output.may_ask()) {
+                self.reply(id);
+            }
         }
     }
 
@@ -60,6 +80,13 @@ impl Holder {
 
     /// What `process.screen` answers.
     pub(crate) fn screen(&mut self, id: ProcessId) -> Result<Value, Error> {
+        if self
+            .processes
+            .get(&id)
+            .is_some_and(|it| it.answerer.is_none())
+        {
+            self.reply(id);
+        }
         let directory = self.owned.session().directory_fd();
         let process = self.processes.get_mut(&id);
         let process = process.ok_or_else(|| {

@@ -117,13 +117,18 @@ impl Screen {
 
     /// As [`Screen::feed`], but what provably leaves no trace on the screen is passed over: for output that nobody is
     /// shown line by line. A screen with a history has every line parsed.
-    pub fn catch_up(&mut self, mut bytes: &[u8]) {
+    pub fn catch_up(&mut self, bytes: &[u8]) {
+        self.catch_up_answering(bytes, |_| ());
+    }
+
+    /// As [`Screen::catch_up`], and answers the queries in `bytes`: none of them is ever passed over.
+    pub fn catch_up_answering(&mut self, mut bytes: &[u8], mut reply: impl FnMut(&[u8])) {
         while bytes.len() >= WORTHWHILE {
             let begun = self.sequences.is_inside() || !self.held.is_empty();
             if begun || !self.model.scrolls_whole() {
                 // In a sequence, or one is needed that gives the whole screen back.
                 let (now, later) = bytes.split_at(STEP.min(bytes.len()));
-                self.feed(now);
+                self.answer(now, &mut reply);
                 bytes = later;
                 continue;
             }
@@ -140,10 +145,10 @@ impl Screen {
             let end = (plan.end() + STEP).min(bytes.len());
             plan.shrink();
             self.plan = plan;
-            self.feed(&bytes[from..end]);
+            self.answer(&bytes[from..end], &mut reply);
             bytes = &bytes[end..];
         }
-        self.feed(bytes);
+        self.answer(bytes, &mut reply);
     }
 
     /// Bytes that bring a terminal of this size into the same state: both screens with all attributes, cursor, modes,

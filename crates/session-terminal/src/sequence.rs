@@ -84,7 +84,13 @@ impl Sequences {
         let mut end = at;
         while let Some(&byte) = bytes.get(end) {
             if self.is_in_string() {
-                return Some(self.string(bytes, end));
+                // What began it is a piece of its own.
+                let begun = end > at;
+                return Some(if begun {
+                    (Kind::Part, at..end)
+                } else {
+                    self.string(bytes, end)
+                });
             }
             if matches!(byte, 0x00..=0x17 | 0x19 | 0x1c..=0x1f) {
                 if end > at {

@@ -21,6 +21,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         1 => "\x1b\\[[<>=][0-9]{1,2}u".prop_map(String::into_bytes),
     ];
     let rare = prop_oneof![
+        "\x1b(\\[(c|6n|>0c|5n|[?]6n|[?]25[$]p|[?]u|18t)|\\]1[01];[?]\x07)"
+            .prop_map(String::into_bytes),
         "\x1b\\[[0-9;]{0,5}[A-Za-z]".prop_map(String::into_bytes),
         "\x1b[78MDEHcZ]".prop_map(String::into_bytes),
         "\x1b\\[\\?(6|47|1047|1049)[hl]".prop_map(String::into_bytes),
@@ -51,9 +53,11 @@ proptest! {
         all.feed(&before);
         some.feed(&before);
         for piece in poured.chunks(cut) {
-            all.feed(piece);
-            some.catch_up(piece);
+            let (mut asked, mut told) = (Vec::new(), Vec::new());
+            all.answer(piece, |reply| asked.extend_from_slice(reply));
+            some.catch_up_answering(piece, |reply| told.extend_from_slice(reply));
             prop_assert_eq!(state(&mut some), state(&mut all));
+            prop_assert_eq!(told, asked);
         }
     }
 }
