@@ -48,15 +48,25 @@ fn go_on(screens: &mut [Screen; 3], output: &[u8], cut: u8) {
     let [whole, pieces, behind] = screens;
     let mut replies = 0;
     whole.answer(output, |reply| replies += reply.len());
-    assert!(replies <= 16 * output.len() + 64, "{replies} bytes answer {}", output.len());
-    output.chunks(usize::from(cut).max(1)).for_each(|piece| pieces.feed(piece));
+    assert!(
+        replies <= 16 * output.len() + 64,
+        "{replies} bytes answer {}",
+        output.len()
+    );
+    output
+        .chunks(usize::from(cut).max(1))
+        .for_each(|piece| pieces.feed(piece));
     behind.catch_up(output);
     let snapshot = whole.snapshot();
     same(&snapshot, &pieces.snapshot(), "in pieces");
     same(&snapshot, &behind.snapshot(), "without what does not count");
     let (rows, cols) = whole.size();
     let cells = usize::from(rows) * usize::from(cols);
-    assert!(snapshot.len() <= 40_000 + 400 * cells + (4 << 20), "{} bytes for {cells} cells", snapshot.len());
+    assert!(
+        snapshot.len() <= 40_000 + 400 * cells + (4 << 20),
+        "{} bytes for {cells} cells",
+        snapshot.len()
+    );
     let mut drawn = Screen::new(rows, cols);
     let asked = |_: &[u8]| panic!("a snapshot asks: {}", snapshot.escape_ascii());
     drawn.answer(&snapshot, asked);
@@ -78,7 +88,10 @@ fn renumbered(snapshot: &[u8]) -> Vec<u8> {
     let (mut seen, mut out, mut rest): (Vec<&[u8]>, _, _) = (Vec::new(), Vec::new(), snapshot);
     while let Some(at) = rest.windows(LINK.len()).position(|bytes| bytes == LINK) {
         let (before, behind) = rest.split_at(at + LINK.len());
-        let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = behind
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let number = seen.iter().position(|known| *known == &behind[..digits]);
         let number = number.unwrap_or_else(|| {
             seen.push(&behind[..digits]);

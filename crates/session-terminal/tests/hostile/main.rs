@@ -18,7 +18,10 @@ fn directory() -> std::path::PathBuf {
 
 #[test]
 fn nothing_in_the_corpora_breaks_a_screen() {
-    let mut files: Vec<_> = std::fs::read_dir(directory()).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
     assert!(!files.is_empty());
     for file in files {
