@@ -42,6 +42,7 @@ const ATTRIBUTES: [(Flags, &[u8]); 7] = [
 
 /// The bytes, but for an unfinished sequence.
 pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
+    model.forget_what_is_not_drawn();
     let mut pen = Pen::new(MODES.to_vec());
     for undone in [LEAVE_ALTERNATE, UNCOMMON, b"\x1b[H\x1b[J\x1b7"] {
         pen.out.extend_from_slice(undone);
@@ -269,9 +270,7 @@ impl Pen {
         let mut joined = false;
         let mut at = 0;
         for row in (0..rows).map(Line) {
-            // Where a wrap is due the last character is written again, later; that ends what went on below.
-            let is_due = grid.cursor.input_needs_wrap && grid.cursor.point.line == row;
-            let wrapping = wraps(grid, row) && row.0 + 1 < rows && !is_due;
+            let wrapping = wraps(grid, row);
             let end = used(grid, row);
             if !joined && !wrapping && end == 0 {
                 continue;

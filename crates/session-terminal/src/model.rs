@@ -266,17 +266,30 @@ impl Model {
             point.line = point.line.clamp(Line(0), last.line);
             point.column = point.column.min(last.column);
         }
+        mend_all(self.term.grid_mut());
+        if self.on_alternate() {
+            self.look_beneath(mend_all);
+        }
     }
 
     /// Shows the main screen to `look` although the alternate one is in use.
-    pub(crate) fn look_beneath<T>(&mut self, look: impl FnOnce(&Grid<Cell>) -> T) -> T {
+    pub(crate) fn look_beneath<T>(&mut self, look: impl FnOnce(&mut Grid<Cell>) -> T) -> T {
         let alternate = self.term.grid().clone();
         self.term.swap_alt();
-        let seen = look(self.term.grid());
+        let seen = look(self.term.grid_mut());
         // This one empties the alternate screen.
         self.term.swap_alt();
         *self.term.grid_mut() = alternate;
         seen
+    }
+
+    /// Gives up what no drawing can tell: that a row goes on below the last one, or in the next one although its end is
+    /// about to be written again. It only matters to a later resize.
+    pub(crate) fn forget_what_is_not_drawn(&mut self) {
+        if self.on_alternate() {
+            self.look_beneath(forget);
+        }
+        forget(self.term.grid_mut());
     }
 
     /// Soft reset (DECSTR), which the parser of the emulator passes over.
@@ -391,36 +404,25 @@ impl Model {
         self.term.set_scrolling_region(top + 1, Some(bottom + 1));
     }
 
+    /// Columns `from` to `to` of a row are as if never written, but for the background.
     fn clear_row(&mut self, row: usize, from: usize, to: usize) {
         let background = self.term.grid().cursor.template.bg;
-        for cell in &mut self.term.grid_mut()[Line(row as i32)][Column(from)..Column(to)] {
+        let cells = &mut self.term.grid_mut()[Line(row as i32)];
+        for cell in &mut cells[Column(from)..Column(to)] {
             *cell = background.into();
         }
-        self.mend(row);
-    }
-
-    /// What is left of a wide character that was cut in two is a space; a row goes on in the next at its end alone.
-    fn mend(&mut self, row: usize) {
-        let cells = &mut self.term.grid_mut()[Line(row as i32)][..];
-        let last = cells.len() - 1;
-        for col in 0..=last {
-            if col < last {
-                cells[col].flags -= Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER;
-            }
-            let is_wide = |cell: &Cell| cell.flags.contains(Flags::WIDE_CHAR);
-            let is_spacer = |cell: &Cell| cell.flags.contains(Flags::WIDE_CHAR_SPACER);
-            if is_wide(&cells[col]) && !cells.get(col + 1).is_some_and(is_spacer) {
-                cells[col].clear_wide();
-            }
-            if is_spacer(&cells[col]) && !(col > 0 && is_wide(&cells[col - 1])) {
-                cells[col].flags.remove(Flags::WIDE_CHAR_SPACER);
-            }
+        // What is left of a wide character that was cut in two is a space.
+        if from > 0 && cells[Column(from - 1)].flags.contains(Flags::WIDE_CHAR) {
+            cells[Column(from - 1)].clear_wide();
+        }
+        if to < cells.len() {
+            cells[Column(to)].flags.remove(Flags::WIDE_CHAR_SPACER);
         }
     }
 
     fn mend_here(&mut self) {
         let (row, _) = self.at();
-        self.mend(row);
+        mend(&mut self.term.grid_mut()[Line(row as i32)][..]);
     }
 
     fn clear_rows(&mut self, rows: std::ops::Range<usize>) {
@@ -507,5 +509,43 @@ impl Model {
             grid[Line(row as i32)] = moved;
         }
         self.clear_rows((to + 1 - count.min(to + 1 - from))..to + 1);
+    }
+}
+
+fn forget(grid: &mut Grid<Cell>) {
+    let last = Column(grid.columns() - 1);
+    let due = grid
+        .cursor
+        .input_needs_wrap
+        .then_some(grid.cursor.point.line);
+    for line in due.into_iter().chain([grid.bottommost_line()]) {
+        if grid[line][last].flags.contains(Flags::WRAPLINE) {
+            grid[line][last].flags.remove(Flags::WRAPLINE);
+        }
+    }
+}
+
+fn mend_all(grid: &mut Grid<Cell>) {
+    for row in 0..grid.screen_lines() as i32 {
+        mend(&mut grid[Line(row)][..]);
+    }
+}
+
+/// After cells were moved: what is left of a wide character that was cut in two is a space; a row goes on in the next at
+/// its end alone.
+fn mend(cells: &mut [Cell]) {
+    let last = cells.len() - 1;
+    for col in 0..=last {
+        if col < last {
+            cells[col].flags -= Flags::WRAPLINE | Flags::LEADING_WIDE_CHAR_SPACER;
+        }
+        let is_wide = |cell: &Cell| cell.flags.contains(Flags::WIDE_CHAR);
+        let is_spacer = |cell: &Cell| cell.flags.contains(Flags::WIDE_CHAR_SPACER);
+        if is_wide(&cells[col]) && !cells.get(col + 1).is_some_and(is_spacer) {
+            cells[col].clear_wide();
+        }
+        if is_spacer(&cells[col]) && !(col > 0 && is_wide(&cells[col - 1])) {
+            cells[col].flags.remove(Flags::WIDE_CHAR_SPACER);
+        }
     }
 }

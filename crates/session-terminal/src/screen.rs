@@ -138,6 +138,8 @@ impl Screen {
             let mut from = 0;
             if let Some(begin) = plan.begin(bytes, rows) {
                 plan.state(begin).for_each(|range| self.feed(&bytes[range]));
+                plan.attributes(bytes, begin)
+                    .for_each(|range| self.feed(&bytes[range]));
                 self.feed(format!("\x1b[{rows};1H").as_bytes());
                 from = begin;
             }

@@ -27,7 +27,7 @@ pub(crate) fn state(screen: &mut Screen) -> String {
     let mut text = format!("{:?}\n{:?}", noted, screen.model.term.mode());
     text.push_str(&grid(screen.model.grid()));
     if on_alternate {
-        text.push_str(&screen.model.look_beneath(grid));
+        text.push_str(&screen.model.look_beneath(|main| grid(main)));
     }
     for Saved {
         cursor: kept,
@@ -45,15 +45,7 @@ pub(crate) fn state(screen: &mut Screen) -> String {
 
 fn grid(grid: &Grid<Cell>) -> String {
     let rows = (0..grid.screen_lines() as i32).map(|row| {
-        let mut row_cells = grid[Line(row)][..].to_vec();
-        let full = grid.cursor.input_needs_wrap && grid.cursor.point.line == row;
-        if full || row + 1 == grid.screen_lines() as i32 {
-            // That text went on below the last row cannot be drawn, nor that it did where it is about to.
-            row_cells
-                .iter_mut()
-                .for_each(|cell| cell.flags.remove(Flags::WRAPLINE));
-        }
-        let cells = row_cells.iter().map(cell).collect::<String>();
+        let cells = grid[Line(row)][..].iter().map(cell).collect::<String>();
         format!("\n{row}: {cells}")
     });
     format!("\nat {}{}", cursor(&grid.cursor), rows.collect::<String>())

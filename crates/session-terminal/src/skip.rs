@@ -15,8 +15,10 @@ use crate::scan::{find_escape, params};
 pub(crate) struct Plan {
     /// The stretch: up to the first sequence whose effect is not known here, or to one that is cut off at the end.
     end: usize,
-    /// The sequences in it whose effect outlives the text.
+    /// The sequences in it whose effect outlives the text, but for attributes.
     kept: Vec<Kept>,
+    /// Those that set attributes and count at some place, the last one first.
+    attributes: Vec<Range<usize>>,
     /// Where in it the cursor may be above the bottom row.
     above: Vec<Range<usize>>,
     /// Somewhere there is a byte in the text that has to be looked at by itself.
@@ -32,9 +34,6 @@ struct Kept {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Attributes, the terminal's own first.
-    Reset,
-    Attributes,
     /// Only the last of each of these counts.
     Link,
     Names,
@@ -50,6 +49,10 @@ enum Effect {
     /// Something in its row, or nothing.
     Local,
     Kept(Kind),
+    /// SGR; with the terminal's own attributes first, so that what came before does not count.
+    Attributes {
+        reset: bool,
+    },
     Up(usize),
     Down(usize),
     Unknown,
@@ -94,11 +97,15 @@ impl Plan {
             if stop < run || at == bytes.len() {
                 break at;
             }
+            if let Some(len) = common(bytes, at) {
+                at += len;
+                continue;
+            }
             let Some((len, effect)) = sequence(&bytes[at..]) else {
                 break at;
             };
             match effect {
-                Effect::Local => {}
+                Effect::Local | Effect::Attributes { .. } => {}
                 Effect::Kept(kind) => self.keep(at, len, kind),
                 Effect::Up(count) => {
                     if bound == bottom && count > 0 {
@@ -121,12 +128,33 @@ impl Plan {
         }
     }
 
+    /// The sequences before `begin` that set the attributes in force there, in order: those from the last reset on.
+    pub(crate) fn attributes(
+        &mut self,
+        bytes: &[u8],
+        begin: usize,
+    ) -> impl Iterator<Item = Range<usize>> {
+        self.attributes.clear();
+        // In the stretch an ESC is the beginning of a sequence that is all there, or of an ST.
+        for at in memchr::memrchr_iter(0x1b, &bytes[..begin]) {
+            if let Some((len, Effect::Attributes { reset })) = sequence(&bytes[at..]) {
+                self.attributes.push(at..at + len);
+                if reset {
+                    break;
+                }
+            }
+        }
+        self.attributes.iter().rev().cloned()
+    }
+
     /// Gives back memory that an unusual stretch took.
     pub(crate) fn shrink(&mut self) {
         self.kept.clear();
         self.kept.shrink_to(KEPT);
         self.above.clear();
         self.above.shrink_to(KEPT);
+        self.attributes.clear();
+        self.attributes.shrink_to(KEPT);
     }
 
     /// Where the stretch ends.
@@ -157,17 +185,15 @@ impl Plan {
         None
     }
 
-    /// The sequences before `begin` that still count there, in order.
+    /// The other sequences before `begin` that still count there, in order.
     pub(crate) fn state(&self, begin: usize) -> impl Iterator<Item = Range<usize>> {
         let until = self
             .kept
             .partition_point(|kept| (kept.start as usize) < begin);
         let kept = &self.kept[..until];
         let last = |kind| kept.iter().rposition(move |kept| kept.kind == kind);
-        let reset = last(Kind::Reset).unwrap_or(0);
         let lasts = [Kind::Link, Kind::Names, Kind::Icon, Kind::Title].map(last);
         let counts = move |(index, kept): &(usize, &Kept)| match kept.kind {
-            Kind::Reset | Kind::Attributes => *index >= reset,
             Kind::Mode => true,
             Kind::Link | Kind::Names | Kind::Icon | Kind::Title => lasts.contains(&Some(*index)),
         };
@@ -225,6 +251,21 @@ fn is_suspicious(bytes: &[u8]) -> bool {
     })
 }
 
+/// Most sequences in lines of output are SGR and EL: how long it is, if there is one of them at `at`.
+#[inline]
+fn common(bytes: &[u8], at: usize) -> Option<usize> {
+    let begin = bytes.get(at + 1..)?;
+    let [b'[', first, ..] = begin else {
+        return None;
+    };
+    // No prefix.
+    if matches!(first, b'<'..=b'?') {
+        return None;
+    }
+    let len = params(begin, 1)?;
+    matches!(begin[1 + len], b'm' | b'K').then_some(len + 3)
+}
+
 /// The sequence that `bytes` begin with: its length and what it does. `None` if it is not all there.
 fn sequence(bytes: &[u8]) -> Option<(usize, Effect)> {
     match *bytes.get(1)? {
@@ -256,11 +297,13 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
         params => (0, params),
     };
     let effect = match (prefix, last) {
-        (0, b'm') => Effect::Kept(match params {
-            b"" | b"0" => Kind::Reset,
-            [b'0', b';', rest @ ..] if rest.iter().all(|byte| *byte < b'<') => Kind::Reset,
-            _ => Kind::Attributes,
-        }),
+        (0, b'm') => Effect::Attributes {
+            reset: match params {
+                b"" | b"0" => true,
+                [b'0', b';', rest @ ..] => rest.iter().all(|byte| *byte < b'<'),
+                _ => false,
+            },
+        },
         // EL, ECH, DCH, ICH, CUF, CUB, CHA, HPA, HPR.
         (0, b'K' | b'X' | b'P' | b'@' | b'C' | b'D' | b'G' | b'`' | b'a') => Effect::Local,
         (0, b'A') => count(params).map_or(Effect::Unknown, Effect::Up),

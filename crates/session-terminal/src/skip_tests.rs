@@ -76,7 +76,8 @@ fn lines_are_passed_over() {
     let begin = plan.begin(&text, 24).unwrap();
     let behind = text[begin..].iter().filter(|byte| **byte == b'\n').count();
     assert_eq!(behind, 24);
-    assert_eq!(plan.state(begin).count(), 1, "the last reset");
+    assert_eq!(plan.state(begin).count(), 0);
+    assert_eq!(plan.attributes(&text, begin).count(), 1, "the last reset");
 }
 
 #[test]

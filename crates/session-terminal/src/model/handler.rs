@@ -171,8 +171,8 @@ impl Handler for Model {
 
     fn erase_chars(&mut self, count: usize) {
         self.term.grid_mut().cursor.input_needs_wrap = false;
-        self.term.erase_chars(count);
-        self.mend_here();
+        let ((row, col), cols) = (self.at(), self.size().cols);
+        self.clear_row(row, col, cols.min(col + count));
     }
 
     fn delete_chars(&mut self, count: usize) {
@@ -191,8 +191,14 @@ impl Handler for Model {
     }
 
     fn clear_line(&mut self, mode: LineClearMode) {
-        self.term.clear_line(mode);
-        self.mend_here();
+        let ((row, col), cols) = (self.at(), self.size().cols);
+        match mode {
+            // The cursor is behind what could be erased.
+            LineClearMode::Right if self.grid().cursor.input_needs_wrap => {}
+            LineClearMode::Right => self.clear_row(row, col, cols),
+            LineClearMode::Left => self.clear_row(row, 0, col + 1),
+            LineClearMode::All => self.clear_row(row, 0, cols),
+        }
     }
 
     fn clear_screen(&mut self, mode: ClearMode) {

@@ -48,7 +48,7 @@ impl Model {
         self.links.since += len;
         if self.links.since > STEP {
             let beneath = if self.on_alternate() {
-                self.look_beneath(bytes)
+                self.look_beneath(|main| bytes(main))
             } else {
                 0
             };
