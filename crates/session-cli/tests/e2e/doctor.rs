@@ -108,3 +108,30 @@ fn a_holder_in_trouble_is_reported_and_its_directory_left() {
     session.ok(["doctor", "--repair"]);
     assert_eq!(session.run(["status", "s"]).code, 3, "nothing was lost");
 }
+
+#[test]
+fn screens_kept_beside_the_log_are_known_and_go_with_it() {
+    let session = Sandbox::new();
+    let create = ["create", "-n", "s", "--log-limit", "64K", "--restart", "no"];
+    session.ok([&create[..], &["--", "sh", "-c", "seq 60000; exec cat"]].concat());
+    session.ok(["wait", "s", "--text", "^60000$", "--timeout", "30s"]);
+    session.ok(["screen", "s"]);
+    let directory = session.ok(["get", "s", "dir"]);
+    let directory = std::path::Path::new(directory.trim());
+    let stream = directory.join("streams/main/pty");
+    let entries = std::fs::read_dir(&stream).unwrap();
+    let screens = entries.filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.extension().is_some_and(|it| it == "s")
+    });
+    assert!(screens.count() > 2, "in {}", stream.display());
+    let healthy = session.run(["doctor"]);
+    assert!(!healthy.out.contains("streams"), "{healthy:?}");
+    assert!(!healthy.err.contains("streams"), "{healthy:?}");
+    session.ok(["stop", "s"]);
+    let healthy = session.run(["doctor", "--repair"]);
+    assert!(!healthy.out.contains("streams"), "{healthy:?}");
+    session.ok(["rm", "s"]);
+    assert!(!directory.exists());
+    session.falls_silent();
+}

@@ -16,7 +16,7 @@ impl Sandbox {
         let more = variables.iter();
         environment.extend(more.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let here = self.path("");
-        let mut terminal = Terminal::run(self.executable(), args, &environment, &here);
+        let mut terminal = Terminal::run(self.executable(), args, &environment, &here, (24, 80));
         terminal.raw_mode();
         terminal
     }

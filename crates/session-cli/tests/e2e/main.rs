@@ -15,6 +15,7 @@ mod output;
 mod past;
 mod protocol;
 mod queries;
+mod quiet;
 mod record;
 mod restore;
 mod screen;

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::protocol::socket;
-use crate::support::{Sandbox, kill, state, until};
+use crate::support::{Sandbox, kill, private_memory, state, until};
 
 /// Bytes of private memory that a holder of a loud session may take.
 const MOST: u64 = 4 << 20;
@@ -25,13 +25,6 @@ fn head(session: &Sandbox) -> u64 {
     BufReader::new(stream).read_line(&mut line).unwrap();
     let answer: Value = serde_json::from_str(&line).unwrap();
     answer["result"]["head"].as_u64().unwrap()
-}
-
-fn private_memory(pid: i32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
-    let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    sizes.sum::<u64>() << 10
 }
 
 /// What the screen shows, from `session screen`.

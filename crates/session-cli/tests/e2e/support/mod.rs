@@ -166,11 +166,17 @@ impl Sandbox {
 
     /// `session ARGS` on a terminal of its own.
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal {
+        self.terminal_of(24, 80, args)
+    }
+
+    /// On one of another size.
+    pub(crate) fn terminal_of(&self, rows: u16, cols: u16, args: &[&str]) -> Terminal {
         Terminal::run(
             &self.executable,
             args,
             &self.environment(),
             self.directory.path(),
+            (rows, cols),
         )
     }
 
@@ -323,6 +329,16 @@ pub(crate) fn lives(pid: i32) -> bool {
 pub(crate) fn state(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(") ").next()?.chars().next()
+}
+
+/// Bytes of memory that a process has for itself alone.
+pub(crate) fn private_memory(pid: i32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let lines = rollup
+        .lines()
+        .filter(|line| line.starts_with("Private_Dirty"));
+    let sizes = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    sizes.sum::<u64>() << 10
 }
 
 /// Polls for input.

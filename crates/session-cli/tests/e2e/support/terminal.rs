@@ -11,7 +11,7 @@ use session_sys::spawn::{ChildStdio, Program, spawn};
 
 use super::{PATIENCE, dies, readable};
 
-/// A PTY of 80 columns and 24 lines, its screen, and the process that leads it.
+/// A PTY, its screen, and the process that leads it.
 pub(crate) struct Terminal {
     master: OwnedFd,
     slave: OwnedFd,
@@ -29,8 +29,9 @@ impl Terminal {
         args: &[&str],
         environment: &[(String, String)],
         directory: &Path,
+        (rows, cols): (u16, u16),
     ) -> Self {
-        let (master, slave) = session_sys::pty::open(24, 80).unwrap();
+        let (master, slave) = session_sys::pty::open(rows, cols).unwrap();
         let string = |text: &[u8]| CString::new(text).unwrap();
         let mut argv = vec![string(executable.as_os_str().as_bytes())];
         argv.extend(args.iter().map(|arg| string(arg.as_bytes())));
@@ -53,7 +54,8 @@ impl Terminal {
             slave,
             before,
             pid: started.pid,
-            screen: vt100::Parser::new(cells(24), cells(80), 1000),
+            // No more than a person could have.
+            screen: vt100::Parser::new(cells(rows.clamp(1, 500)), cells(cols.clamp(1, 500)), 1000),
             raw: Vec::new(),
         }
     }
