@@ -44,6 +44,9 @@ pub(crate) struct Connection {
     pub(crate) wants_write: bool,
     /// The client has closed its end, and not only for sending: nobody hears an answer.
     pub(crate) gone: bool,
+    /// What it said is being acted on; and whether it turned out meanwhile that it cannot be written to any more.
+    pub(crate) hearing: bool,
+    pub(crate) lost: bool,
     /// To be closed once `pending` is out.
     pub(crate) closing: bool,
 }
@@ -154,6 +157,8 @@ impl Connection {
             awaited: false,
             half_closed: false,
             gone: false,
+            hearing: false,
+            lost: false,
             since: Instant::now(),
             subscribed: false,
             attachments: Vec::new(),

@@ -127,10 +127,15 @@ impl Holder {
 
     /// A client cannot be written to any more. What it said before it went is heard, once.
     pub(crate) fn hear_out(&mut self, number: u64) {
-        if let Some(connection) = self.connections.get_mut(&number)
-            && !std::mem::replace(&mut connection.gone, true)
-        {
-            self.listen_to(number);
+        if let Some(connection) = self.connections.get_mut(&number) {
+            if connection.hearing {
+                // An answer found nobody; what it said behind that is still to be heard.
+                connection.lost = true;
+                return;
+            }
+            if !std::mem::replace(&mut connection.gone, true) {
+                self.listen_to(number);
+            }
         }
         self.disconnect(number);
     }
@@ -206,6 +211,20 @@ impl Holder {
 
     /// Acts on everything that has come from a client.
     fn hear(&mut self, number: u64) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.hearing = true;
+        }
+        self.hear_all(number);
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.hearing = false;
+            if std::mem::take(&mut connection.lost) {
+                // There may be more in the socket, which is heard first.
+                self.hear_out(number);
+            }
+        }
+    }
+
+    fn hear_all(&mut self, number: u64) {
         while let Some(connection) = self
             .connections
             .get_mut(&number)
