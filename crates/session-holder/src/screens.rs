@@ -67,6 +67,8 @@ impl Holder {
     }
 
     fn catch_up(&mut self, id: ProcessId, mut reply: Option<&mut Vec<u8>>) {
+        // A screen that is in use is packed again once all is quiet.
+        self.not_quiet();
         let directory = self.owned.session().directory_fd();
         if let Some(process) = self.processes.get_mut(&id) {
             let name = process.directory();

@@ -1,9 +1,12 @@
 //! A session that has nothing to say costs next to nothing, whatever it has shown, and its screen is as it was.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{Sandbox, private_memory, until};
 
+/// A screen is drawn in one go: nothing more comes that long.
+const SILENCE: Duration = Duration::from_millis(500);
 /// A full-screen program's worth of output, and lines.
 const LOUD: &str = "stty -echo; read x; printf '\\033[?1049h\\033[2J'; \
     for i in $(seq 24); do printf '\\033[%d;1H\\033[3%d;4%dm%s' $i $((i%8)) $((i%5)) \
@@ -24,6 +27,7 @@ fn memory_comes_back_and_the_screen_stays() {
     let shown = seen(&session);
     let mut terminal = session.attach("s");
     terminal.shows("END");
+    terminal.falls_silent(SILENCE);
     let first = terminal.screen().contents_formatted();
     terminal.send("\x1c");
     assert_eq!(terminal.exit(), 0);
@@ -33,6 +37,7 @@ fn memory_comes_back_and_the_screen_stays() {
     assert_eq!(seen(&session), shown);
     let mut again = session.attach("s");
     again.shows("END");
+    again.falls_silent(SILENCE);
     assert_eq!(again.screen().contents_formatted(), first);
     // Margins and the pen have outlasted it.
     session.ok(["send", "s", "\x1b[5;1H\npen", "--enter"]);
