@@ -1,4 +1,4 @@
-//! The terminal that output is shown to: `alacritty_terminal`'s grid, fed by a handler of our own.
+//! The terminal that output is shown to: `alacritty_terminal`'s grid, with text put onto it and sequences acted upon.
 //!
 //! The crate keeps most of a terminal's state to itself and differs from xterm here and there. Both are mended by what it
 //! is fed: everything that a redraw needs and that cannot be read back is noted on its way in ([`Noted`]), and what
