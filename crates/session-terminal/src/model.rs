@@ -1,4 +1,4 @@
-//! The terminal that output is shown to: `alacritty_terminal`'s grid, fed by a handler of our own.
+//! The terminal that output is shown to: `alacritty_terminal`'s grid, with text put onto it and sequences acted upon.
 //!
 //! The crate keeps most of a terminal's state to itself and differs from xterm here and there. Both are mended by what it
 //! is fed: everything that a redraw needs and that cannot be read back is noted on its way in ([`Noted`]), and what
@@ -256,19 +256,12 @@ impl Model {
             .tabs
             .extend((old.cols..size.cols.max(old.cols)).map(|col| col % 8 == 0));
         self.noted.tabs.truncate(size.cols);
-        // Reflow may leave what a narrower grid has no place for.
-        let last = Point::new(Line(size.rows as i32 - 1), Column(size.cols - 1));
-        let shown = &mut self.term.grid_mut().cursor;
-        let saved = self.noted.saved.iter_mut().map(|saved| &mut saved.cursor);
-        for cursor in saved.chain([shown]) {
-            let point = &mut cursor.point;
-            cursor.input_needs_wrap &= point.column == last.column;
-            point.line = point.line.clamp(Line(0), last.line);
-            point.column = point.column.min(last.column);
+        for saved in &mut self.noted.saved {
+            settle(&mut saved.cursor, size);
         }
-        mend_all(self.term.grid_mut());
+        resized(self.term.grid_mut());
         if self.on_alternate() {
-            self.look_beneath(mend_all);
+            self.look_beneath(resized);
         }
     }
 
@@ -525,10 +518,23 @@ fn forget(grid: &mut Grid<Cell>) {
     }
 }
 
-fn mend_all(grid: &mut Grid<Cell>) {
-    for row in 0..grid.screen_lines() as i32 {
+/// Reflow may leave what a narrower grid has no place for.
+fn resized(grid: &mut Grid<Cell>) {
+    let size = Size {
+        rows: grid.screen_lines(),
+        cols: grid.columns(),
+    };
+    settle(&mut grid.cursor, size);
+    for row in 0..size.rows as i32 {
         mend(&mut grid[Line(row)][..]);
     }
+}
+
+fn settle(cursor: &mut Cursor<Cell>, size: Size) {
+    let (line, column) = (Line(size.rows as i32 - 1), Column(size.cols - 1));
+    cursor.input_needs_wrap &= cursor.point.column == column;
+    cursor.point.line = cursor.point.line.clamp(Line(0), line);
+    cursor.point.column = cursor.point.column.min(column);
 }
 
 /// After cells were moved: what is left of a wide character that was cut in two is a space; a row goes on in the next at

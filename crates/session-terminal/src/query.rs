@@ -235,3 +235,7 @@ pub(crate) fn own(index: usize) -> Rgb {
         },
     }
 }
+
+#[cfg(test)]
+#[path = "query_tests.rs"]
+mod tests;

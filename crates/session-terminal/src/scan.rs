@@ -7,7 +7,7 @@ const TOPS: u64 = 0x8080_8080_8080_8080;
 #[inline]
 pub(crate) fn find_escape(bytes: &[u8], at: usize) -> usize {
     let mut at = at;
-    for _ in 0..2 {
+    for _ in 0..4 {
         let Some(word) = word(bytes, at) else {
             break;
         };
@@ -32,6 +32,16 @@ pub(crate) fn params(bytes: &[u8], at: usize) -> Option<usize> {
         }
     }
     bytes[at..].iter().position(|byte| byte & 0xf0 != 0x30)
+}
+
+/// As [`params`], where fewer than 16 bytes are and 16 bytes lie in `bytes`.
+#[inline]
+pub(crate) fn short_params(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = u128::from_le_bytes(*bytes[at..].first_chunk::<16>()?);
+    const HIGH: u128 = u128::from_le_bytes([0xf0; 16]);
+    const DIGITS: u128 = u128::from_le_bytes([0x30; 16]);
+    let other = (word ^ DIGITS) & HIGH;
+    (other != 0).then(|| (other.trailing_zeros() / 8) as usize)
 }
 
 /// How many bytes at the beginning are printable ASCII.
@@ -81,6 +91,9 @@ mod tests {
             let from = |is: &dyn Fn(&u8) -> bool| bytes[at..].iter().position(is);
             prop_assert_eq!(find_escape(&bytes, at), from(&|byte| *byte == 0x1b).map_or(bytes.len(), |len| at + len));
             prop_assert_eq!(params(&bytes, at), from(&|byte| !(0x30..0x40).contains(byte)));
+            if let Some(len) = short_params(&bytes, at) {
+                prop_assert_eq!(Some(len), params(&bytes, at));
+            }
             prop_assert_eq!(printable(&bytes[at..]), from(&|byte| !(0x20..0x7f).contains(byte)).unwrap_or(bytes.len() - at));
         }
     }

@@ -183,16 +183,39 @@ fn sequence(
     if special.as_ref().is_none_or(Special::is_the_emulators_too) {
         match kind {
             Kind::Escape | Kind::Control => processor.advance(model, whole),
-            Kind::Command => {
-                processor.advance(model, whole);
-                processor.advance(model, b"\x1b\\");
-            }
+            Kind::Command => command(processor, model, whole),
             // Pictures and the like, and what was given up.
             _ => {}
         }
     }
     if let Some(special) = special {
         special.act(model, reply);
+    }
+}
+
+/// The parser takes sixteen parameters of a command, and none of one that has more. Only palettes have.
+fn command(processor: &mut Processor<Unsynchronised>, model: &mut Model, whole: &[u8]) {
+    let body = &whole[2..];
+    let mut params = body
+        .strip_suffix(b"\x07")
+        .unwrap_or(body)
+        .split(|byte| *byte == b';');
+    let (code, params) = (
+        params.next().unwrap_or_default(),
+        params.collect::<Vec<_>>(),
+    );
+    let each = match code {
+        b"4" => 2,
+        b"104" => 1,
+        _ => params.len().max(1),
+    };
+    if params.len() <= each {
+        processor.advance(model, whole);
+        return processor.advance(model, b"\x1b\\");
+    }
+    for some in params.chunks(each) {
+        let one = [b"\x1b]", code, b";", &some.join(&b';'), b"\x1b\\"].concat();
+        processor.advance(model, &one);
     }
 }
 

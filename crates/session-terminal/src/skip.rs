@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::scan::{find_escape, params};
+use crate::scan::{self, find_escape, params};
 
 /// What to make of a stretch of output that begins outside any sequence. Kept to be made again, for its memory.
 #[derive(Debug, Default)]
@@ -62,6 +62,8 @@ enum Effect {
 const KEPT: usize = 1024;
 /// Strings are looked at up to this length.
 const LONGEST: usize = 2048;
+/// A sequence that is known by one look.
+const SHORT: usize = 2 + 16;
 
 impl Plan {
     /// Looks at `bytes`, which come while the cursor is in `row` of `rows`, the whole screen scrolls, and rows are counted
@@ -251,19 +253,15 @@ fn is_suspicious(bytes: &[u8]) -> bool {
     })
 }
 
-/// Most sequences in lines of output are SGR and EL: how long it is, if there is one of them at `at`.
+/// Most sequences in lines of output are SGR and EL: how long it is, if there is a short one of them at `at`.
 #[inline]
 fn common(bytes: &[u8], at: usize) -> Option<usize> {
-    let begin = bytes.get(at + 1..)?;
-    let [b'[', first, ..] = begin else {
+    let &[_, b'[', first, ..] = bytes[at..].first_chunk::<SHORT>()? else {
         return None;
     };
-    // No prefix.
-    if matches!(first, b'<'..=b'?') {
-        return None;
-    }
-    let len = params(begin, 1)?;
-    matches!(begin[1 + len], b'm' | b'K').then_some(len + 3)
+    let len = scan::short_params(bytes, at + 2)?;
+    let known = matches!(bytes[at + 2 + len], b'm' | b'K') && !matches!(first, b'<'..=b'?');
+    known.then_some(len + 3)
 }
 
 /// The sequence that `bytes` begin with: its length and what it does. `None` if it is not all there.
