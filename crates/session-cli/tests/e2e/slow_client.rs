@@ -122,7 +122,7 @@ fn many_stopped_clients_cost_no_more_than_what_is_on_its_way() {
     until("20 MB have come", || head(&session) > 20_000_000);
     // Of each, the rest of one frame.
     let taken = private_memory(holder);
-    assert!(taken < MOST + (8 * 64 << 10), "{taken} bytes");
+    assert!(taken < MOST + 8 * (64 << 10), "{taken} bytes");
     // One of them is killed, one goes on.
     kill(terminals[0].pid, Signal::KILL);
     kill(terminals[1].pid, Signal::CONT);
