@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
 use session_sys::spawn::{ChildStdio, Program, Started, spawn};
+use session_terminal::Screen;
 
 use crate::process::readable;
 
@@ -108,6 +109,29 @@ impl Client {
                 seam.drain(..seam.len().saturating_sub(wanted.len() - 1));
             }
         }
+    }
+
+    /// Signals the client itself, not what it is attached to.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.process.pidfd, signal)?)
+    }
+
+    /// Puts what comes on a screen, until nothing has come for a while.
+    pub(crate) fn show(
+        &mut self,
+        screen: &mut Screen,
+        quiet: Duration,
+        limit: Duration,
+    ) -> io::Result<()> {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            let count = self.read(Instant::now() + quiet)?;
+            if count == 0 {
+                break;
+            }
+            screen.feed(&self.buffer[..count]);
+        }
+        Ok(())
     }
 
     /// What is there now is thrown away.

@@ -40,6 +40,9 @@ struct Options {
     /// How many sessions `ls`, memory and wake-ups are measured at; the bars are meant for 500
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2000))]
     sessions: u32,
+    /// How long a client is stopped, and the program watched beside it; what is promised is promised for 60
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=3600))]
+    seconds: u32,
     /// Writes all numbers, each sample included, to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,

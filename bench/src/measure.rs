@@ -6,6 +6,7 @@ mod echo;
 mod fleet;
 mod neighbour;
 mod restart;
+mod stopped;
 mod throughput;
 mod unattached;
 
@@ -38,6 +39,8 @@ pub(crate) enum Measure {
     Attach,
     /// A keystroke beside a session that is loud
     Neighbour,
+    /// A program whose client is stopped, for as long as --seconds says
+    Stopped,
     /// `ls`, memory and wake-ups with many sessions
     Fleet,
     /// The time from the death of a main process to the next one
@@ -91,13 +94,14 @@ pub(crate) fn run(options: &Options, directory: &Path) -> io::Result<ExitCode> {
         failed: BTreeSet::new(),
         names: 0,
     };
-    let measures: [(Measure, Act); 8] = [
+    let measures: [(Measure, Act); 9] = [
         (Measure::Create, create::measure),
         (Measure::Echo, echo::measure),
         (Measure::Throughput, throughput::measure),
         (Measure::Unattached, unattached::measure),
         (Measure::Attach, attach::measure),
         (Measure::Neighbour, neighbour::measure),
+        (Measure::Stopped, stopped::measure),
         (Measure::Fleet, fleet::measure),
         (Measure::Restart, restart::measure),
     ];

@@ -180,6 +180,15 @@ impl Peer {
         Ok(own)
     }
 
+    /// What Session says is on the screen of a session, once it has said `last`.
+    pub(crate) fn screen(&self, name: &str, last: &str) -> io::Result<String> {
+        let wait = ["wait", name, "--text", last, "--timeout", "9s"];
+        self.done(&mut self.command(&words(&wait)))?;
+        let mut command = self.command(&words(&["screen", name]));
+        let output = command.stdout(std::process::Stdio::piped()).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Sends a signal to each of its own processes.
     pub(crate) fn signal(&self, pids: &[i32], signal: Signal) {
         for &pid in pids {

@@ -123,6 +123,27 @@ pub(crate) fn pss(pids: &[i32]) -> io::Result<u64> {
     })
 }
 
+/// What some processes have for themselves alone, in KiB.
+pub(crate) fn private(pids: &[i32]) -> io::Result<u64> {
+    pids.iter().try_fold(0, |sum, pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        Ok(sum + field(&text, "Private_Dirty:"))
+    })
+}
+
+/// The bytes that a process has written.
+pub(crate) fn written(pid: i32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    Ok(field(&text, "wchar:"))
+}
+
+/// The children of a process.
+pub(crate) fn children(pid: i32) -> io::Result<Vec<i32>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let pids = text.split_whitespace().map(str::parse);
+    Ok(pids.filter_map(Result::ok).collect())
+}
+
 /// How often all threads of each process have been switched to another, of their own will or not.
 pub(crate) fn switches(pids: &[i32]) -> io::Result<BTreeMap<i32, u64>> {
     let mut switches = BTreeMap::new();

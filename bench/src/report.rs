@@ -68,6 +68,7 @@ fn bar(series: &Series) -> String {
     match series.bar {
         Bar::None => "–".to_owned(),
         Bar::AtMost(limit) => format!("bar ≤ {limit} {}", series.unit),
+        Bar::AtLeast(limit) => format!("bar ≥ {limit} {}", series.unit),
         Bar::Ratio(peer, limit, None) => format!("{}; bar ≤ {limit}", ratio(peer)),
         Bar::Ratio(peer, limit, Some(better)) => {
             format!("{}; bar ≤ {limit}, moonshot {better}", ratio(peer))

@@ -25,6 +25,8 @@ pub(crate) enum Bar {
     None,
     /// So many units, or fewer.
     AtMost(f64),
+    /// So many units, or more.
+    AtLeast(f64),
     /// So many times the peer's, or fewer; and what would be better still.
     Ratio(Kind, f64, Option<f64>),
     /// So many times the peer's, or more.
@@ -83,6 +85,7 @@ impl Series {
         match self.bar {
             Bar::None | Bar::Shown(_) => None,
             Bar::AtMost(limit) => Some(self.value(Kind::Session)? <= limit),
+            Bar::AtLeast(limit) => Some(self.value(Kind::Session)? >= limit),
             Bar::Ratio(peer, limit, _) => Some(self.ratio(peer)? <= limit),
             Bar::RatioAtLeast(peer, limit) => Some(self.ratio(peer)? >= limit),
             Bar::RatioPlus(peer, factor, extra) => {
