@@ -277,12 +277,14 @@ impl Model {
     }
 
     /// Gives up what no drawing can tell: that a row goes on below the last one, or in the next one although its end is
-    /// about to be written again. It only matters to a later resize.
+    /// yet to be written again. It only matters to a later resize.
     pub(crate) fn forget_what_is_not_drawn(&mut self) {
         if self.on_alternate() {
-            self.look_beneath(forget);
+            self.look_beneath(|main| forget(main, false));
         }
-        forget(self.term.grid_mut());
+        // What REP repeats is inserted once more, which moves the end of its row.
+        let inserted = self.has(TermMode::INSERT) && self.noted.last.is_some();
+        forget(self.term.grid_mut(), inserted);
     }
 
     /// Soft reset (DECSTR), which the parser of the emulator passes over.
@@ -505,12 +507,9 @@ impl Model {
     }
 }
 
-fn forget(grid: &mut Grid<Cell>) {
+fn forget(grid: &mut Grid<Cell>, inserted: bool) {
     let last = Column(grid.columns() - 1);
-    let due = grid
-        .cursor
-        .input_needs_wrap
-        .then_some(grid.cursor.point.line);
+    let due = (grid.cursor.input_needs_wrap || inserted).then_some(grid.cursor.point.line);
     for line in due.into_iter().chain([grid.bottommost_line()]) {
         if grid[line][last].flags.contains(Flags::WRAPLINE) {
             grid[line][last].flags.remove(Flags::WRAPLINE);
