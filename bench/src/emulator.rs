@@ -62,7 +62,9 @@ fn instructions(text: Text, way: &str, mib: u32) -> io::Result<f64> {
         .output()
         .map_err(|error| io::Error::other(format!("cannot run valgrind: {error}")))?;
     let told = String::from_utf8_lossy(&output.stderr);
-    let collected = told.lines().find_map(|line| line.split("Collected :").nth(1));
+    let collected = told
+        .lines()
+        .find_map(|line| line.split("Collected :").nth(1));
     let count = collected.and_then(|count| count.trim().parse().ok());
     count.ok_or_else(|| io::Error::other(format!("valgrind told no count: {told}")))
 }
