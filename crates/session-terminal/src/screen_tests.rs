@@ -153,3 +153,34 @@ proptest! {
         }
     }
 }
+
+/// What the properties have found.
+#[test]
+fn rows_that_went_on_below_the_last_one_are_the_same_later() {
+    let mut screen = shown(4, 10, "\t\t😀\n\t你  \x1b[T".as_bytes());
+    let mut drawn = shown(4, 10, &screen.snapshot());
+    assert_eq!(state(&mut drawn), state(&mut screen));
+    let rest = "\x1b[1;4r\t你aa😀 你😀\n\t😀\n".as_bytes();
+    screen.feed(rest);
+    drawn.feed(rest);
+    assert_eq!(state(&mut drawn), state(&mut screen));
+}
+
+#[test]
+fn a_sequence_whose_last_byte_comes_alone_is_one() {
+    let mut replies = Vec::new();
+    let mut screen = Screen::new(2, 9);
+    for piece in [
+        &b"\x1b[5"[..],
+        b"n",
+        b"\x1b]0;one",
+        b"\x18a\x1b[!",
+        b"p\x1b[1\x18",
+        b"m",
+    ] {
+        screen.answer(piece, |reply| replies.extend_from_slice(reply));
+    }
+    assert_eq!(replies, b"\x1b[0n");
+    assert_eq!(screen.model.noted.title.now, None);
+    assert_eq!(state(&mut screen), state(&mut shown(2, 9, b"am")));
+}
