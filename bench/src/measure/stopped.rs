@@ -29,7 +29,7 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
     let mut all = [
         series(
             "stopped_rate",
-            "rate of `yes` beside a stopped client / with nobody attached",
+            "rate of `yes` with a stopped client / of another one with nobody attached",
             "times",
             Bar::AtLeast(0.9),
         ),
@@ -61,16 +61,16 @@ pub(super) fn measure(bench: &mut Bench<'_>) -> io::Result<()> {
 
 /// Rate, memory and wrong rows.
 fn once(bench: &mut Bench<'_>, peer: &Peer) -> io::Result<[f64; 3]> {
-    let seconds = Duration::from_secs(bench.options.seconds.into());
-    // Before and behind: what a machine gives to one program changes.
-    let before = Loud::start(bench, peer)?;
-    let (rate_before, _) = before.watch(seconds)?;
-    let mut client = Client::start(&peer.attach(&before.name))?;
+    let span = Duration::from_secs(bench.options.seconds.into());
+    let (watched, alone) = (Loud::start(bench, peer)?, Loud::start(bench, peer)?);
+    let mut client = Client::start(&peer.attach(&watched.name))?;
     client.await_bytes(b"y\r\ny\r\n", LIMIT)?;
     client.signal(Signal::STOP)?;
-    let (rate, memory) = before.watch(seconds)?;
-    pidfd_send_signal(process::open(before.main)?, Signal::USR1)?;
-    let truth = peer.screen(&before.name, "END-OF-OUTPUT")?;
+    // At the same time: what a machine gives to one program changes.
+    let [(rate, memory), (rate_alone, _)] = watch([&watched, &alone], span)?;
+    peer.end(&alone.name, alone.main)?;
+    pidfd_send_signal(process::open(watched.main)?, Signal::USR1)?;
+    let truth = peer.screen(&watched.name, "END-OF-OUTPUT")?;
     client.signal(Signal::CONT)?;
     let mut screen = Screen::new(24, 80);
     client.show(&mut screen, Duration::from_secs(2), LIMIT)?;
@@ -81,16 +81,13 @@ fn once(bench: &mut Bench<'_>, peer: &Peer) -> io::Result<[f64; 3]> {
         .filter(|(one, other)| one != other);
     let wrong = wrong.count() as f64;
     drop(client);
-    peer.end(&before.name, before.main)?;
-    let after = Loud::start(bench, peer)?;
-    let (rate_after, _) = after.watch(seconds)?;
-    peer.end(&after.name, after.main)?;
-    let [alone_before, alone_after, beside] = [rate_before, rate_after, rate].map(|it| it / 1e6);
+    peer.end(&watched.name, watched.main)?;
     bench.progress(&format!(
-        "stopped client: `yes` writes {beside:.1} MB/s, with nobody attached {alone_before:.1} before and \
-         {alone_after:.1} after"
+        "stopped client: `yes` writes {:.1} MB/s, another one with nobody attached {:.1}",
+        rate / 1e6,
+        rate_alone / 1e6
     ));
-    Ok([rate / f64::midpoint(rate_before, rate_after), memory, wrong])
+    Ok([rate / rate_alone, memory, wrong])
 }
 
 /// A session of `yes`.
@@ -126,15 +123,28 @@ impl Loud {
             holders,
         })
     }
+}
 
-    /// Bytes a second that `yes` writes for so long, and the most memory of the holder, in KiB.
-    fn watch(&self, span: Duration) -> io::Result<(f64, f64)> {
-        let (begun, from, mut most) = (Instant::now(), process::written(self.yes)?, 0);
-        while begun.elapsed() < span {
-            std::thread::sleep(LOOK);
-            most = most.max(process::private(&self.holders)?);
-        }
-        let written = process::written(self.yes)? - from;
-        Ok((written as f64 / begun.elapsed().as_secs_f64(), most as f64))
+/// Bytes a second that each `yes` writes for so long, and the most memory of its holder, in KiB.
+fn watch<const N: usize>(sessions: [&Loud; N], span: Duration) -> io::Result<[(f64, f64); N]> {
+    let begun = Instant::now();
+    let (mut from, mut most) = ([0; N], [0; N]);
+    for (session, from) in sessions.iter().zip(&mut from) {
+        *from = process::written(session.yes)?;
     }
+    while begun.elapsed() < span {
+        std::thread::sleep(LOOK);
+        for (session, most) in sessions.iter().zip(&mut most) {
+            *most = process::private(&session.holders)?.max(*most);
+        }
+    }
+    let mut found = [(0.0, 0.0); N];
+    for (index, session) in sessions.iter().enumerate() {
+        let written = process::written(session.yes)? - from[index];
+        found[index] = (
+            written as f64 / begun.elapsed().as_secs_f64(),
+            most[index] as f64,
+        );
+    }
+    Ok(found)
 }

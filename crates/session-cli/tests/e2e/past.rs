@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::support::{Fifo, Sandbox, Terminal, kill, until};
+use crate::support::{Fifo, Sandbox, Terminal, dies, kill, until};
 
 /// Rows of a terminal and of its scrollback, from the oldest on.
 struct Rows {
@@ -206,9 +206,12 @@ fn the_past_survives_its_holder() {
     let begun = |life: Vec<String>| [&["ENDline 1".to_owned()], &life[1..]].concat();
     let twice = [once.clone(), begun(once.clone())].concat();
     assert_eq!(all(), (twice.clone(), 1));
+    let main = session.pid("s");
     kill(session.holders()[0], Signal::KILL);
-    session.run(["start", "s"]);
-    session.reaches("s", "running");
+    // Its terminal is gone.
+    dies(main);
+    let started = session.run(["start", "s"]);
+    assert_eq!(started.code, 0, "{started:?} {}", session.status("s"));
     said(3);
     let thrice = [twice, begun(once)].concat();
     assert_eq!(all(), (thrice, 1));

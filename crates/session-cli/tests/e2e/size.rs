@@ -256,6 +256,7 @@ fn who_only_looks_on_from_another_size_sees_what_fits() {
     assert_eq!(go.line(), "24 80");
     for (rows, cols) in [(10, 40), (50, 132), (1, 1)] {
         let mut reader = session.terminal_of(rows, cols, &["attach", "-r", "x"]);
+        reader.said("\x1b[?25h");
         if rows > 1 {
             reader.shows("first 24x80");
         }

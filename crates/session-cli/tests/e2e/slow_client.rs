@@ -1,6 +1,7 @@
 //! Clients that do not read: nobody waits for them, nothing is kept for them, and they see what is when they come back.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -96,6 +97,10 @@ fn what_a_stopped_client_missed_is_on_its_screen_to_the_cell() {
     terminal.shows("done");
     let mut fresh = session.attach("s");
     fresh.shows("done");
+    for terminal in [&mut terminal, &mut fresh] {
+        // Nothing else says that all of it is there.
+        terminal.falls_silent(Duration::from_millis(500));
+    }
     assert_eq!(terminal.text(), fresh.text());
     assert_eq!(terminal.text().trim_end(), screen(&session).trim_end());
     let (one, other) = (terminal.screen(), fresh.screen());
