@@ -81,6 +81,8 @@ pub(crate) struct Input {
     pub(crate) queue: std::collections::VecDeque<u8>,
     /// Bytes received in all.
     pub(crate) received: u64,
+    /// Up to where the client knows that they were taken.
+    pub(crate) told: u64,
     pub(crate) size: Option<Size>,
     /// The moment of its last keystroke, as [`crate::sizing::Say`] has it.
     pub(crate) typed: u64,

@@ -13,6 +13,9 @@ use crate::screen::Tracked;
 /// Most bytes taken from a stream before others get their turn.
 pub(crate) const BATCH: usize = 64 << 10;
 
+/// A first read of fewer bytes is handed on at once.
+const SHORT: usize = 512;
+
 /// An output stream. It outlives the process behind it: the next main process writes on at the same offset.
 pub(crate) struct Output {
     pub(crate) stream: StreamId,
@@ -128,6 +131,8 @@ impl Output {
             }
             match self.ring.read_from(source, room as usize) {
                 Ok(0) => return Ok(Source::Closed),
+                // An echo: it goes on its way before more is looked for.
+                Ok(read) if read < SHORT && room == BATCH as u64 => return Ok(Source::More),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Source::Drained);

@@ -90,8 +90,11 @@ pub enum ProtocolError {
 /// The state of one receiving direction.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Longer than what has come: what a read is given room for is set to zero once, not each time.
     buffer: Vec<u8>,
-    /// Bytes of `buffer` already handed out.
+    /// Bytes of `buffer` that have come.
+    come: usize,
+    /// Of those, the ones already handed out.
     taken: usize,
     /// Bytes behind those in which there is no line feed.
     scanned: usize,
@@ -117,27 +120,29 @@ struct Partial {
 impl Decoder {
     /// Takes what was read from the peer.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.compact();
-        self.buffer.extend_from_slice(bytes);
+        self.space(bytes.len()).copy_from_slice(bytes);
+        self.filled(bytes.len(), bytes.len());
     }
 
     /// Room for `len` bytes to read into; to be followed by [`Decoder::filled`].
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.compact();
-        let used = self.buffer.len();
-        self.buffer.resize(used + len, 0);
-        &mut self.buffer[used..]
+        let end = self.come + len;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        &mut self.buffer[self.come..end]
     }
 
     /// Of the `len` bytes of [`Decoder::space`], the first `filled` are what came.
     pub fn filled(&mut self, len: usize, filled: usize) {
-        let unused = len.saturating_sub(filled);
-        self.buffer.truncate(self.buffer.len() - unused);
+        self.come += filled.min(len);
     }
 
     /// Memory that a connection at rest need not hold is given back.
     pub fn shrink(&mut self) {
         self.compact();
+        self.buffer.truncate(self.come);
         self.buffer.shrink_to_fit();
     }
 
@@ -147,12 +152,11 @@ impl Decoder {
     }
 
     fn compact(&mut self) {
-        if self.taken == self.buffer.len() {
-            self.buffer.clear();
-        } else if self.taken > 0 {
-            self.buffer.drain(..self.taken);
+        if self.taken > 0 {
+            self.buffer.copy_within(self.taken..self.come, 0);
+            self.come -= self.taken;
+            self.taken = 0;
         }
-        self.taken = 0;
     }
 
     /// The next event, if enough has come for one.
@@ -168,7 +172,7 @@ impl Decoder {
     }
 
     fn opening(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
-        let pending = &self.buffer[self.taken..];
+        let pending = &self.buffer[self.taken..self.come];
         match pending.first() {
             None => Ok(None),
             Some(b'{') => {
@@ -195,7 +199,7 @@ impl Decoder {
 
     fn line(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
         loop {
-            let pending = &self.buffer[self.taken..];
+            let pending = &self.buffer[self.taken..self.come];
             let fresh = &pending[self.scanned..];
             let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
                 self.scanned = pending.len();
@@ -223,7 +227,7 @@ impl Decoder {
             if let Some(partial) = self.partial {
                 return Ok(self.data(partial));
             }
-            let pending = &self.buffer[self.taken..];
+            let pending = &self.buffer[self.taken..self.come];
             let Some(wire) = pending.first_chunk::<HEADER_LEN>() else {
                 return Ok(None);
             };
@@ -281,7 +285,7 @@ impl Decoder {
     /// Hands out what has come of a DATA body.
     fn data(&mut self, partial: Partial) -> Option<Event<'_>> {
         let Partial { header, left } = partial;
-        let here = left.min(self.buffer.len() - self.taken);
+        let here = left.min(self.come - self.taken);
         if here == 0 && left > 0 {
             return None;
         }
