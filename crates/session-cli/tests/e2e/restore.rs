@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use session_judge::{Judge, Piece, State, differences};
 
-use crate::support::{Sandbox, Terminal};
+use crate::support::{Sandbox, Terminal, until};
 
 const TERMINAL: session_judge::Terminal = session_judge::Terminal {
     rows: 24,
@@ -232,22 +232,17 @@ impl Scene {
 
     fn steps(&self, session: &Sandbox, steps: &[Step]) {
         for step in steps {
-            let from = output(session).len().to_string();
             if !step.text.is_empty() {
                 session.ok(["send", "s", "--", step.text]);
             }
             if !step.keys.is_empty() {
                 session.ok([&["send", "s", "--keys"], step.keys].concat());
             }
-            if !step.shows.is_empty() {
-                let from = if step.text.is_empty() && step.keys.is_empty() {
-                    "0"
-                } else {
-                    &from
-                };
-                let wait = ["wait", "s", "--from", from, "--timeout", "20s", "--text"];
-                session.ok([&wait[..], &[step.shows]].concat());
-            }
+            // A full-screen program draws what it shows in any order: only its screen tells.
+            until(step.shows, || {
+                let screen = session.ok(["screen", "s"]);
+                step.shows.split('|').any(|text| screen.contains(text))
+            });
             session.ok(["wait", "s", "--idle", "500ms", "--timeout", "20s"]);
         }
     }
