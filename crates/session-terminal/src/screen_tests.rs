@@ -2,7 +2,7 @@
 
 use alacritty_terminal::Grid;
 use alacritty_terminal::grid::{Cursor, Dimensions as _};
-use alacritty_terminal::index::Line;
+use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::{Cell, Flags};
 use proptest::prelude::*;
 
@@ -164,6 +164,16 @@ fn rows_that_went_on_below_the_last_one_are_the_same_later() {
     screen.feed(rest);
     drawn.feed(rest);
     assert_eq!(state(&mut drawn), state(&mut screen));
+}
+
+#[test]
+fn a_wide_character_is_inserted_where_another_one_goes_out() {
+    let mut screen = shown(1, 5, "\x1b[4h a你你\r你你".as_bytes());
+    assert_eq!(screen.model.grid()[Line(0)][Column(2)].c, '你');
+    assert_eq!(
+        state(&mut shown(1, 5, &screen.snapshot())),
+        state(&mut screen)
+    );
 }
 
 #[test]

@@ -119,11 +119,44 @@ impl Model {
                 Some(_) => {}
             }
         }
-        self.term.input(shown);
         if self.has(TermMode::INSERT) {
+            self.make_room(shown.width().unwrap_or(1));
+            self.term.input(shown);
             self.mend_here();
+        } else {
+            self.term.input(shown);
         }
         self.noted.last = last;
+    }
+
+    /// Before a character is inserted: what goes out at the end of the row is nothing by then. The emulator brings these
+    /// cells to the front and takes half a wide character in them for that of what it writes.
+    fn make_room(&mut self, width: usize) {
+        if self.grid().cursor.input_needs_wrap && self.has(TermMode::LINE_WRAP) {
+            self.wrap();
+        }
+        let ((row, col), cols) = (self.at(), self.term.columns());
+        if col + width < cols {
+            self.term.grid_mut()[Line(row as i32)][Column(cols - width)..].fill(Cell::default());
+        }
+    }
+
+    /// Text goes on in the next row, as the emulator has it when the next character comes.
+    fn wrap(&mut self) {
+        let ((row, _), (_, bottom)) = (self.at(), self.noted.region);
+        self.term
+            .grid_mut()
+            .cursor_cell()
+            .flags
+            .insert(Flags::WRAPLINE);
+        if row >= bottom {
+            self.term.linefeed();
+        } else {
+            self.term.grid_mut().cursor.point.line += 1;
+        }
+        let cursor = &mut self.term.grid_mut().cursor;
+        cursor.point.column = Column(0);
+        cursor.input_needs_wrap = false;
     }
 
     /// Writes the last character again (REP), if nothing came behind it.
