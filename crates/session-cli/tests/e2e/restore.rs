@@ -42,7 +42,9 @@ const VIM: Scene = Scene {
     program: "vim",
     line: "exec vim -u NONE -i NONE -N -n -c 'syntax on' -c 'set ruler number hlsearch title mouse=a' code.c",
     begin: &[
-        step("", &[], "1,1"),
+        step("", &[], "word2"),
+        // Seldom it has not drawn its ruler yet when it falls silent.
+        step(":redraw!\r", &[], "1,1"),
         step(":split\r", &[], "code"),
         step("12Gzt/word\r", &[], "word"),
         step("V3j", &[], "VISUAL LINE"),
