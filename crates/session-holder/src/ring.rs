@@ -3,6 +3,7 @@
 //! The pages come from mmap and go back when the stream is quiet (`docs/adr/0004-ring-and-log.md`): an idle
 //! session keeps none of them.
 
+use std::borrow::Cow;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsFd;
 
@@ -77,6 +78,14 @@ impl Ring {
         let (read, write) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&write, bytes).unwrap();
         assert_eq!(self.read_from(&read, bytes.len()).unwrap(), bytes.len());
+    }
+}
+
+/// Two parts as one, copied only where there are two.
+pub(crate) fn joined(parts: [&[u8]; 2]) -> Cow<'_, [u8]> {
+    match parts {
+        [all, []] => Cow::Borrowed(all),
+        parts => Cow::Owned(parts.concat()),
     }
 }
 

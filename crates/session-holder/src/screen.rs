@@ -14,6 +14,7 @@ use session_store::log::{LogReader, Mark};
 use session_terminal::Screen;
 
 use crate::output::{Output, Piece};
+use crate::ring::joined;
 
 /// A screen is at most so many bytes behind; the ring keeps twice as many.
 const LAG: u64 = 128 << 10;
@@ -174,14 +175,8 @@ impl Output {
         let parts = self
             .ring
             .slices(tracked.looked, (head - tracked.looked.min(head)) as usize);
-        let joined;
-        let bytes = if parts[1].is_empty() {
-            parts[0]
-        } else {
-            joined = parts.concat();
-            &joined
-        };
-        let asked = session_terminal::asks(bytes);
+        let bytes = joined(parts);
+        let asked = session_terminal::asks(&bytes);
         tracked.looked = head - (bytes.len() - asked.looked) as u64;
         asked.may_ask
     }
@@ -235,14 +230,8 @@ impl Output {
             let screen = tracked.live();
             match self.piece(log.0, log.1, at, most, &mut buffer) {
                 Piece::Ring(parts) => {
-                    let joined;
-                    let bytes = if parts[1].is_empty() {
-                        parts[0]
-                    } else {
-                        joined = parts.concat();
-                        &joined
-                    };
-                    take_in(screen, bytes, reply);
+                    let bytes = joined(parts);
+                    take_in(screen, &bytes, reply);
                     tracked.at += bytes.len() as u64;
                 }
                 Piece::Log(len) => {
