@@ -41,12 +41,13 @@ fn a_success_is_not_restarted_and_a_failure_is() {
         session.run(["status", "good"]).out,
         "Session 'good' exited with code 0.\n"
     );
-    session.ok(["create", "-n", "bad", "sleep", "1000"]);
+    let mut starts = Fifo::new(session.path("starts"));
+    let command = "echo x > starts; exec sleep 1000";
+    session.ok(["create", "-n", "bad", "--", "sh", "-c", command]);
+    starts.line();
     let first = session.pid("bad");
-    let mut events = session.attach("bad");
     crate::support::kill(first, Signal::KILL);
-    events.send("x");
-    events.shows("x");
+    starts.line();
     let second = session.pid("bad");
     assert_ne!(first, second);
     assert_eq!(session.status("bad")["restarts"], 1);
