@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -20,7 +21,7 @@ use crate::terminal::{self, RawMode};
 
 /// Bytes that the terminal has not taken, beyond which no more are read from the holder.
 const MOST_PENDING: usize = 256 << 10;
-/// Keys taken at once.
+/// Keys that there is room for at least.
 const KEYS: usize = 16 << 10;
 /// Keys that wait here for a process that does not read. The detach key behind them is heard, for a session that is
 /// suspended must be possible to leave; beyond this a paste waits in the terminal.
@@ -171,14 +172,11 @@ impl<'a> Interactive<'a> {
             outlet::poll_if(keys, stdin.as_fd(), PollFlags::IN, self.signals),
             outlet::poll_if(holder, self.connection.as_fd(), PollFlags::IN, self.signals),
             PollFd::new(self.signals, PollFlags::IN),
-            outlet::poll_if(
-                pending > 0,
-                self.display.outlet.as_fd(),
-                PollFlags::OUT,
-                self.signals,
-            ),
+            PollFd::new(&self.display.outlet, PollFlags::OUT),
         ];
-        match rustix::event::poll(&mut fds, None) {
+        // To ask a terminal has its price.
+        let asked = if pending > 0 { 4 } else { 3 };
+        match rustix::event::poll(&mut fds[..asked], None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
@@ -253,17 +251,19 @@ impl<'a> Interactive<'a> {
 
     /// Takes what was typed; true to leave.
     fn keys(&mut self) -> Result<bool, Failure> {
-        let mut buffer = [0; KEYS];
-        let read = match rustix::io::read(io::stdin(), &mut buffer) {
+        let before = self.typed.len();
+        self.typed.reserve(KEYS);
+        match rustix::io::read(io::stdin(), spare_capacity(&mut self.typed)) {
             // The terminal hung up.
             Ok(0) | Err(Errno::IO) => return Ok(true),
-            Ok(read) => read,
+            Ok(_) => {}
             Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
             Err(errno) => return Err(io::Error::from(errno).into()),
-        };
-        let typed = &buffer[..read];
-        let end = self.scanner.scan(typed);
-        self.typed.extend_from_slice(&typed[..end.unwrap_or(read)]);
+        }
+        let end = self.scanner.scan(&self.typed[before..]);
+        if let Some(end) = end {
+            self.typed.truncate(before + end);
+        }
         self.type_on();
         Ok(end.is_some())
     }

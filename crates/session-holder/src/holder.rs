@@ -226,9 +226,8 @@ impl Holder {
             // A moment for late requests before leaving: what is already in a socket is still served.
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
-                _ if leaving || self.is_searching() || !self.unasked.is_empty() => {
-                    Some(Duration::ZERO)
-                }
+                _ if leaving || self.is_searching() => Some(Duration::ZERO),
+                _ if !self.unasked.is_empty() => Some(self.before_asking()),
                 // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
                 Some(deadline) => Some(
                     deadline

@@ -166,6 +166,12 @@ impl Output {
         tracked.is_some_and(|tracked| self.head() - tracked.at.min(self.head()) >= LAG)
     }
 
+    /// Bytes that were not looked at for questions.
+    pub(crate) fn unlooked(&self) -> u64 {
+        let tracked = self.screen.as_ref();
+        tracked.map_or(0, |tracked| self.head().saturating_sub(tracked.looked))
+    }
+
     /// Whether there may be a question in what came since this was asked last.
     pub(crate) fn may_ask(&mut self) -> bool {
         let head = self.head();
@@ -191,6 +197,11 @@ impl Output {
         let (oldest, channel) = (self.start(), self.stream.channel());
         tracked.recall(|offset| marks(log, channel, offset, oldest));
         self.follow(&mut tracked, log, reply);
+        if let Some(screen) = &tracked.live {
+            // What was taken in was answered by whoever was to answer it.
+            let asked = tracked.at.saturating_sub(screen.unfinished() as u64);
+            tracked.looked = tracked.looked.max(asked);
+        }
         self.screen = Some(tracked);
     }
 

@@ -3,12 +3,19 @@
 //! A question (device attributes, cursor position, colours) has exactly one answer: that of the terminal that has been
 //! attached for longest, or, with none, the holder's own. Who is attached when a byte comes decides whose it is.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use session_protocol::{ByteString, Code, Error, Notice, ProcessId, ScreenResult, StreamId};
 
 use crate::connection::Connection;
 use crate::holder::Holder;
 use crate::screen::{Reply, Snapshot};
+
+/// Output that is looked at for questions as soon as no more of it comes, …
+const LITTLE: u64 = 4096;
+/// … and how long more of it is to stay away before it is, else.
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Holder {
     /// Output came and is where it belongs: the screen catches up if it has to.
@@ -30,6 +37,21 @@ impl Holder {
                 self.unasked.push((stream, self.turn));
             }
             (false, false) => {}
+        }
+    }
+
+    /// How long the next round of the loop waits for more output before what came is looked at for questions. Little
+    /// is looked at as soon as there is no more of it; what is poured out pauses now and then, to no purpose.
+    pub(crate) fn before_asking(&self) -> Duration {
+        let little = |(stream, _): &(StreamId, u64)| {
+            let process = self.processes.get(&stream.process());
+            let mut outputs = process.into_iter().flat_map(|process| &process.outputs);
+            outputs.any(|output| output.stream == *stream && output.unlooked() <= LITTLE)
+        };
+        if self.unasked.iter().any(little) {
+            Duration::ZERO
+        } else {
+            PAUSE
         }
     }
 
@@ -158,11 +180,6 @@ impl Holder {
         match before {
             None => self.reply(id),
             Some(_) => self.catch_up(id, None),
-        }
-        let process = self.processes.get_mut(&id);
-        for output in process.into_iter().flat_map(|it| &mut it.outputs) {
-            // But for the question that the output may be in the middle of.
-            let _: bool = output.may_ask();
         }
         let Some(process) = self.processes.get_mut(&id) else {
             return;

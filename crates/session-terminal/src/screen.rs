@@ -4,7 +4,7 @@ use alacritty_terminal::vte::ansi::{Processor, Timeout};
 
 use crate::draw;
 use crate::model::{Model, Size};
-use crate::sequence::{Kind, Sequences};
+use crate::sequence::{Kind, LONGEST, Sequences};
 use crate::skip::Plan;
 use crate::special::{self, Special};
 
@@ -151,6 +151,15 @@ impl Screen {
             bytes = &bytes[end..];
         }
         self.answer(bytes, &mut reply);
+    }
+
+    /// A question that is not all there began at most so many bytes before the end of what came.
+    pub fn unfinished(&self) -> usize {
+        if self.sequences.is_inside() {
+            LONGEST
+        } else {
+            0
+        }
     }
 
     /// Bytes that bring a terminal of this size into the same state: both screens with all attributes, cursor, modes,
