@@ -1,4 +1,4 @@
-//! Looks through output eight bytes at a time.
+//! Looks through output many bytes at a time.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
@@ -44,6 +44,65 @@ pub(crate) fn short_params(bytes: &[u8], at: usize) -> Option<usize> {
     (other != 0).then(|| (other.trailing_zeros() / 8) as usize)
 }
 
+/// Bytes of which it is known at once whether all sequences in them are usual.
+const BLOCK: usize = 64;
+
+/// Most sequences in lines of output are SGR and EL. How far from `at` on, which is outside any, only these are and text,
+/// to a place outside any; and behind where it is worthwhile to ask again.
+pub(crate) fn usual(bytes: &[u8], at: usize) -> (usize, usize) {
+    // An ESC ends the block before this one; parameters begin, or go on, with this one.
+    let (mut escaped, mut begun) = (0, 0);
+    let mut known = at;
+    for (block, start) in bytes[at..].chunks_exact(BLOCK).zip((at..).step_by(BLOCK)) {
+        let [escapes, brackets, params, lasts] = classes(block);
+        let kinds = escapes << 1 | escaped;
+        if kinds | begun | escapes == 0 {
+            return (start, start);
+        }
+        // From where parameters begin the sum carries through all of them, to what ends them.
+        let begins = (kinds & brackets) << 1 | begun;
+        let (sum, beyond) = params.overflowing_add(begins);
+        let ends = sum & !params;
+        if kinds & !brackets | ends & !lasts != 0 {
+            return (known, start + BLOCK);
+        }
+        escaped = escapes >> (BLOCK - 1);
+        begun = (kinds & brackets) >> (BLOCK - 1) | u64::from(beyond);
+        known = start
+            + match (escaped | begun, escapes) {
+                (0, _) => BLOCK,
+                // As many parameters as nobody needs.
+                (_, 0) => return (known, start + BLOCK),
+                _ => BLOCK - 1 - escapes.leading_zeros() as usize,
+            };
+    }
+    (known, bytes.len())
+}
+
+/// Which bytes of a block are ESC, which `[`, which digits or what is between numbers, which `m` or `K`: the lowest bit is
+/// the first byte's.
+#[inline]
+fn classes(block: &[u8]) -> [u64; 4] {
+    let mut marked = [0; BLOCK];
+    // Without branches, so that the compiler has many bytes looked at in one instruction.
+    for (mark, &byte) in marked.iter_mut().zip(block) {
+        *mark = u8::from(byte == 0x1b)
+            | u8::from(byte == b'[') << 1
+            | u8::from(byte.wrapping_sub(b'0') < 12) << 2
+            | u8::from((byte == b'm') | (byte == b'K')) << 3;
+    }
+    let mut classes = [0; 4];
+    for (index, word) in marked.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        for (class, bits) in classes.iter_mut().enumerate() {
+            // The lowest bits of eight bytes, side by side.
+            let lowest = (word >> class & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            *bits |= lowest << (8 * index);
+        }
+    }
+    classes
+}
+
 /// How many bytes at the beginning are printable ASCII.
 #[inline]
 pub(crate) fn printable(bytes: &[u8]) -> usize {
@@ -81,7 +140,55 @@ mod tests {
 
     use super::*;
 
+    /// Which places are outside any sequence, from `at` to the first unusual one.
+    fn outside(bytes: &[u8], mut at: usize) -> Vec<usize> {
+        let mut outside = vec![at];
+        while at < bytes.len() {
+            if bytes[at] == 0x1b {
+                let params = bytes[at..]
+                    .iter()
+                    .skip(2)
+                    .take_while(|byte| (b'0'..=b';').contains(byte));
+                let last = at + 2 + params.count();
+                if bytes.get(at + 1) != Some(&b'[') || !matches!(bytes.get(last), Some(b'm' | b'K'))
+                {
+                    break;
+                }
+                at = last;
+            }
+            at += 1;
+            outside.push(at);
+        }
+        outside
+    }
+
+    #[test]
+    fn what_is_usual_is_known_a_block_at_a_time() {
+        let line = b"\x1b[3;1mtext\x1b[K".repeat(100);
+        assert_eq!(usual(&line, 0).1, line.len());
+        assert!(usual(&line, 0).0 > line.len() - BLOCK - 10);
+        let moved = [&line[..130], b"\x1b[H", &line[130..]].concat();
+        assert_eq!(usual(&moved, 0).1, 3 * BLOCK);
+        assert!(usual(&moved, 0).0 > BLOCK);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_usual_is_known_to_be(
+            bytes in proptest::collection::vec(prop_oneof![
+                12 => Just(&b"\x1b[m"[..]), 12 => Just(&b"\x1b[38;5;12m"[..]), 12 => Just(&b"\x1b[1;2K"[..]), 4 => Just(&b"text1;2"[..]),
+                2 => Just(&b"0123456789012345678901234567890123456789"[..]), 1 => Just(&b"\x1b"[..]), 1 => Just(&b"["[..]),
+                1 => Just(&b"\x1b[?25h"[..]), 1 => Just(&b"\x1b[1:2"[..]), 1 => Just(&b"\xc3\xa9"[..]),
+            ], 0..120),
+            at in 0usize..10,
+        ) {
+            let bytes = bytes.concat();
+            let at = at.min(bytes.len());
+            let (known, again) = usual(&bytes, at);
+            prop_assert!(outside(&bytes, at).contains(&known), "{known}");
+            prop_assert!(again >= known && again <= bytes.len());
+        }
+
         #[test]
         fn each_finds_what_a_look_at_every_byte_finds(
             bytes in proptest::collection::vec(prop_oneof![3 => 0x1eu8..0x22, 3 => 0x7eu8..0x82, 2 => 0x2eu8..0x42, 1 => Just(0x1b), 1 => any::<u8>()], 0..40),

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::scan::{self, find_escape, params};
+use crate::scan::{self, find_escape, params, usual};
 
 /// What to make of a stretch of output that begins outside any sequence. Kept to be made again, for its memory.
 #[derive(Debug, Default)]
@@ -75,9 +75,15 @@ impl Plan {
         let bottom = rows - 1;
         // The cursor is in this row or below, and since when it may be above the last one.
         let (mut bound, mut since) = (row.min(bottom), 0);
-        let mut at = 0;
+        let (mut at, mut unusual) = (0, 0);
         self.end = loop {
             let run = find_escape(bytes, at);
+            if run >= unusual && bound == bottom && !self.suspicious {
+                (at, unusual) = usual(bytes, run);
+                if at > run {
+                    continue;
+                }
+            }
             let stop = if self.suspicious {
                 self.text(bytes, at..run)
             } else {
