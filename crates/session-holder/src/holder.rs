@@ -80,8 +80,8 @@ pub(crate) struct Holder {
     pub(crate) boot_id: [u8; 16],
     /// Counts the rounds of the loop.
     pub(crate) turn: u64,
-    /// Output that nobody's terminal answers and that was not looked at for questions yet, and when it came.
-    pub(crate) unasked: Vec<(StreamId, u64)>,
+    /// Streams that [`Holder::settle_output`] has something left to do for, and the round in which their last byte came.
+    pub(crate) unsettled: Vec<(StreamId, u64)>,
     /// `SESSION_LOG` names a file, and standard error goes there.
     pub(crate) diagnostics: bool,
 }
@@ -199,7 +199,7 @@ impl Holder {
             origin: Instant::now(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),
             turn: 0,
-            unasked: Vec::new(),
+            unsettled: Vec::new(),
             diagnostics: false,
         }
     }
@@ -227,7 +227,7 @@ impl Holder {
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
                 _ if leaving || self.is_searching() => Some(Duration::ZERO),
-                _ if !self.unasked.is_empty() => Some(self.before_asking()),
+                _ if !self.unsettled.is_empty() => Some(self.before_settling()),
                 // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
                 Some(deadline) => Some(
                     deadline
@@ -258,7 +258,7 @@ impl Holder {
                 self.dispatch(Token::unpack(data.u64()), flags);
             }
             self.look_out();
-            self.ask_around();
+            self.settle_output();
             self.fire();
         }
     }

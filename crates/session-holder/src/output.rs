@@ -75,6 +75,11 @@ impl Output {
         self.ring.head()
     }
 
+    /// Offset behind the last byte that the log has, or has counted as lost.
+    pub(crate) fn logged(&self) -> u64 {
+        self.log.end()
+    }
+
     /// Offset that clients are served up to.
     pub(crate) fn served(&self) -> u64 {
         self.ended.unwrap_or(self.head())
@@ -149,15 +154,27 @@ impl Output {
         }
     }
 
+    /// Bytes that the log does not have yet.
+    pub(crate) fn unjournaled(&self) -> usize {
+        (self.head() - self.log.end()) as usize
+    }
+
     /// Writes to the log what it does not have yet. What the disk does not take is counted as lost, not retried
     /// for ever: a full disk never stops the process.
     pub(crate) fn journal(&mut self) {
-        let from = self.log.end();
-        let missing = (self.head() - from) as usize;
-        if missing == 0 {
+        self.append(self.unjournaled());
+    }
+
+    /// As [`Output::journal`], but only what makes whole pieces of the log's file: for output that goes on.
+    pub(crate) fn journal_pieces(&mut self) {
+        self.append(self.log.whole(self.unjournaled()));
+    }
+
+    fn append(&mut self, bytes: usize) {
+        if bytes == 0 {
             return;
         }
-        let parts = self.ring.slices(from, missing);
+        let parts = self.ring.slices(self.log.end(), bytes);
         // What fails is counted by the log, and its offsets are skipped: nothing is left to do here.
         let _ = self.log.append(&parts, Timestamp::now());
     }
@@ -165,6 +182,7 @@ impl Output {
     /// The disk did not take so many bytes.
     #[cfg(test)]
     pub(crate) fn lose(&mut self, bytes: u64) {
+        self.journal();
         self.log.skip(bytes);
     }
 

@@ -62,16 +62,11 @@ impl Holder {
         let source = self.sources.get(&number)?;
         let stream = source.stream;
         let output = self.processes.get_mut(&stream.process())?.output(stream)?;
+        let before = output.head();
         let read = output.pull(source.fd.as_fd()).unwrap_or(Read::Closed);
+        let bytes = output.head() - before;
         self.pump_watchers(|watched| watched == stream);
-        if let Some(output) = self
-            .processes
-            .get_mut(&stream.process())
-            .and_then(|process| process.output(stream))
-        {
-            output.journal();
-        }
-        self.keep_up(stream);
+        self.keep_up(stream, bytes);
         self.not_quiet();
         self.pause_source(number);
         Some(read)

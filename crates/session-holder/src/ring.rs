@@ -4,7 +4,7 @@
 //! session keeps none of them.
 
 use std::borrow::Cow;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::AsFd;
 
 use session_sys::memory::Mapping;
@@ -39,17 +39,12 @@ impl Ring {
         self.head
     }
 
-    /// One `read` of at most `max` bytes. 0 is end of file.
+    /// One `read` of at most `max` bytes, to the end of the memory at most: the kernel copies what a terminal says in
+    /// pieces of 64 bytes, which takes longer into two parts. 0 is end of file.
     pub(crate) fn read_from(&mut self, source: impl AsFd, max: usize) -> io::Result<usize> {
         let at = (self.head % CAPACITY as u64) as usize;
-        let (wrapped, straight) = self.memory.split_at_mut(at);
-        let straight_len = straight.len().min(max);
-        let wrapped_len = wrapped.len().min(max - straight_len);
-        let mut parts = [
-            IoSliceMut::new(&mut straight[..straight_len]),
-            IoSliceMut::new(&mut wrapped[..wrapped_len]),
-        ];
-        let read = rustix::io::readv(source, &mut parts)?;
+        let end = CAPACITY.min(at + max);
+        let read = rustix::io::read(source, &mut self.memory[at..end])?;
         self.head += read as u64;
         self.start = self.start.max(self.head.saturating_sub(CAPACITY as u64));
         Ok(read)
@@ -73,11 +68,14 @@ impl Ring {
         self.start = self.head;
     }
 
+    /// Takes `len` bytes, in as many reads as it needs.
     #[cfg(test)]
-    fn put(&mut self, bytes: &[u8]) {
-        let (read, write) = rustix::pipe::pipe().unwrap();
-        rustix::io::write(&write, bytes).unwrap();
-        assert_eq!(self.read_from(&read, bytes.len()).unwrap(), bytes.len());
+    pub(crate) fn put(&mut self, source: impl AsFd, len: usize) {
+        let until = self.head + len as u64;
+        while self.head < until {
+            self.read_from(&source, (until - self.head) as usize)
+                .unwrap();
+        }
     }
 }
 
@@ -93,6 +91,12 @@ pub(crate) fn joined(parts: [&[u8]; 2]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
+    fn put(ring: &mut Ring, bytes: &[u8]) {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&write, bytes).unwrap();
+        ring.put(&read, bytes.len());
+    }
+
     fn text(ring: &Ring, from: u64, max: usize) -> Vec<u8> {
         ring.slices(from, max).concat()
     }
@@ -100,7 +104,7 @@ mod tests {
     #[test]
     fn bytes_are_found_by_their_offset_across_the_edge() {
         let mut ring = Ring::new(CAPACITY as u64 - 3).unwrap();
-        ring.put(b"abcdefgh");
+        put(&mut ring, b"abcdefgh");
         assert_eq!(text(&ring, ring.start(), 100), b"abcdefgh");
         assert_eq!(text(&ring, CAPACITY as u64 - 1, 4), b"cdef");
         assert_eq!(text(&ring, ring.head(), 4), b"");
@@ -110,7 +114,7 @@ mod tests {
     fn the_oldest_bytes_make_room() {
         let mut ring = Ring::new(0).unwrap();
         for round in 0..9 {
-            ring.put(&[round; 40_000]);
+            put(&mut ring, &[round; 40_000]);
         }
         assert_eq!(ring.head() - ring.start(), CAPACITY as u64);
         assert_eq!(text(&ring, 0, 1), [ring.start().div_euclid(40_000) as u8]);

@@ -163,7 +163,7 @@ impl Output {
     /// Whether the screen should catch up before more comes.
     pub(crate) fn is_behind(&self) -> bool {
         let tracked = self.screen.as_ref();
-        tracked.is_some_and(|tracked| self.head() - tracked.at.min(self.head()) >= LAG)
+        tracked.is_some_and(|tracked| self.logged().saturating_sub(tracked.at) >= LAG)
     }
 
     /// Bytes that were not looked at for questions.
@@ -189,11 +189,16 @@ impl Output {
 
     /// Has the screen take in everything that there is; `reply` gets the answers to what is asked in it.
     pub(crate) fn catch_up(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) {
+        // The past of whoever is shown this is in the log.
+        self.journal();
+        self.catch_up_with_log(log, reply);
+    }
+
+    /// As [`Output::catch_up`], as far as the log has it: only there is it known where segments begin.
+    pub(crate) fn catch_up_with_log(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) {
         let Some(mut tracked) = self.screen.take() else {
             return;
         };
-        // Where segments begin is known once the log has everything, and so is the past of whoever is shown this.
-        self.journal();
         let (oldest, channel) = (self.start(), self.stream.channel());
         tracked.recall(|offset| marks(log, channel, offset, oldest));
         self.follow(&mut tracked, log, reply);
@@ -206,7 +211,7 @@ impl Output {
     }
 
     fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>, mut reply: Option<Reply<'_>>) {
-        let head = self.head();
+        let head = self.logged();
         if tracked.at == head && tracked.resizes.is_empty() {
             return;
         }

@@ -45,11 +45,12 @@ impl Place {
         let (read, write) = std::io::pipe().unwrap();
         for bytes in bytes.chunks(4096) {
             (&write).write_all(bytes).unwrap();
-            self.output.ring.read_from(&read, bytes.len()).unwrap();
-            self.output.journal();
+            self.output.ring.put(&read, bytes.len());
+            self.output.journal_pieces();
             self.all.feed(bytes);
             if self.output.is_behind() {
-                self.output.catch_up((self.directory.as_fd(), "main"), None);
+                self.output
+                    .catch_up_with_log((self.directory.as_fd(), "main"), None);
             }
         }
     }
@@ -71,12 +72,14 @@ impl Place {
     }
 
     fn rest(&mut self) {
+        self.output.journal();
         self.output.rest_screen((self.directory.as_fd(), "main"));
         self.output.rest();
     }
 
     /// The holder ends, without a word, and there is another one.
     fn restart(&mut self, limit: u64) {
+        self.output.journal();
         self.output = output(&self.directory, limit);
     }
 

@@ -12,14 +12,14 @@ use crate::connection::Connection;
 use crate::holder::Holder;
 use crate::screen::{Reply, Snapshot};
 
-/// Output that is looked at for questions as soon as no more of it comes, …
+/// Less output than this at once is what a person or a question makes, …
 const LITTLE: u64 = 4096;
-/// … and how long more of it is to stay away before it is, else.
-const PAUSE: Duration = Duration::from_millis(1);
+/// … and when more than that has come, how long no more has to.
+const PAUSE: Duration = Duration::from_millis(4);
 
 impl Holder {
-    /// Output came and is where it belongs: the screen catches up if it has to.
-    pub(crate) fn keep_up(&mut self, stream: StreamId) {
+    /// Output came, `bytes` of it, and was sent: the log gets it, and the screen follows if it has to.
+    pub(crate) fn keep_up(&mut self, stream: StreamId, bytes: u64) {
         let id = stream.process();
         let Some(process) = self.processes.get_mut(&id) else {
             return;
@@ -28,43 +28,58 @@ impl Holder {
         let Some(output) = process.output(stream) else {
             return;
         };
-        match (output.is_behind(), asked) {
-            (true, true) => self.reply(id),
-            (true, false) => self.catch_up(id, None),
-            // A program that asks stops talking: until then nothing is looked at.
-            (false, true) => {
-                self.unasked.retain(|(unasked, _)| *unasked != stream);
-                self.unasked.push((stream, self.turn));
-            }
-            (false, false) => {}
+        if bytes < LITTLE {
+            output.journal();
+        } else {
+            output.journal_pieces();
         }
+        let mut reply = Vec::new();
+        if output.is_behind() {
+            let directory = self.owned.session().directory_fd();
+            let bytes = &mut reply;
+            let answer = asked.then_some(Reply { from: 0, bytes });
+            output.catch_up_with_log((directory, &crate::process::directory(id)), answer);
+        }
+        self.unsettled.retain(|(unsettled, _)| *unsettled != stream);
+        if asked || output.unjournaled() > 0 {
+            // A program that asks stops talking: until then nothing is looked at.
+            self.unsettled.push((stream, self.turn));
+        }
+        self.type_reply(id, &reply);
     }
 
-    /// How long the next round of the loop waits for more output before what came is looked at for questions. Little
-    /// is looked at as soon as there is no more of it; what is poured out pauses now and then, to no purpose.
-    pub(crate) fn before_asking(&self) -> Duration {
+    /// How long the next round of the loop waits for more output before it is taken that there is none. Questions in a
+    /// few bytes are answered as soon as no more come; what is poured out pauses now and then, to no purpose.
+    pub(crate) fn before_settling(&self) -> Duration {
         let little = |(stream, _): &(StreamId, u64)| {
             let process = self.processes.get(&stream.process());
+            let process = process.filter(|process| process.answerer.is_none());
             let mut outputs = process.into_iter().flat_map(|process| &process.outputs);
-            outputs.any(|output| output.stream == *stream && output.unlooked() <= LITTLE)
+            outputs.any(|output| output.stream == *stream && output.unlooked() < LITTLE)
         };
-        if self.unasked.iter().any(little) {
+        if self.unsettled.iter().any(little) {
             Duration::ZERO
         } else {
             PAUSE
         }
     }
 
-    /// Answers what is asked in output that nobody is attached to, once no more of it comes at once.
-    pub(crate) fn ask_around(&mut self) {
+    /// Sees to output of which no more comes at once: the log gets the rest of it, and what is asked in it an answer, if
+    /// nobody is attached who gives one.
+    pub(crate) fn settle_output(&mut self) {
         let turn = self.turn;
-        while let Some(index) = self.unasked.iter().position(|(_, last)| *last < turn) {
-            let (stream, _) = self.unasked.swap_remove(index);
+        while let Some(index) = self.unsettled.iter().position(|(_, last)| *last < turn) {
+            let (stream, _) = self.unsettled.swap_remove(index);
             let id = stream.process();
-            let process = self.processes.get_mut(&id);
-            let process = process.filter(|process| process.answerer.is_none());
-            let output = process.and_then(|process| process.output(stream));
-            if output.is_some_and(|output| output.may_ask()) {
+            let Some(process) = self.processes.get_mut(&id) else {
+                continue;
+            };
+            let asked = process.answerer.is_none();
+            let Some(output) = process.output(stream) else {
+                continue;
+            };
+            output.journal();
+            if asked && output.may_ask() {
                 self.reply(id);
             }
         }

@@ -482,6 +482,10 @@ impl Holder {
                 }
             }
         }
+        let process = self.processes.get_mut(&id);
+        for output in process.into_iter().flat_map(|it| &mut it.outputs) {
+            output.journal();
+        }
     }
 
     /// Lets go of a dead process's descriptors. Its pipes stay until end of file: what it left behind may
