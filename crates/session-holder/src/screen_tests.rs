@@ -244,6 +244,7 @@ fn files(place: &Place, ending: &str) -> Vec<u64> {
 fn a_log_with_a_hole_leaves_a_screen_that_goes_on_behind_it() {
     let mut place = Place::new(16 << 20);
     place.say(b"before\r\n\x1b[31");
+    place.output.journal();
     // As if the disk had been full while the ring was let go.
     let (read, write) = std::io::pipe().unwrap();
     (&write).write_all(&[b'x'; 1000]).unwrap();
