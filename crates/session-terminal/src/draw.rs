@@ -4,42 +4,23 @@
 //! is shown, and end with the cursor where text would go on, in the middle of the sequence that the output was cut in.
 //! They ask nothing, ring nothing, and touch no clipboard.
 
-use std::io::Write as _;
-
 use alacritty_terminal::grid::{Cursor, Dimensions, Grid};
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
-use alacritty_terminal::vte::ansi::{Color, CursorShape, CursorStyle, Hyperlink, NamedColor};
+use alacritty_terminal::vte::ansi::{Color, NamedColor};
 
-use crate::bits::{self, BLINK};
 use crate::leave::{LEAVE_ALTERNATE, MODES};
-use crate::model::{CursorLook, Keyboard, Model, Saved, Size, Title};
-use crate::sets::{Set, Sets};
+use crate::model::{Keyboard, Model, Saved, Size};
+use crate::pen::{Pen, same_style};
+use crate::sets::Sets;
+use crate::settings::{colours, keyboard, modes, tabs, titles};
 
 /// What a terminal may have been left in beside what programs commonly switch on.
 const UNCOMMON: &[u8] =
     b"\x1b[?6l\x1b[?5l\x1b[?45l\x1b[?66l\x1b[20l\x1b[r\x1b*B\x1b+B\x1b]8;;\x1b\\\x1b[?5W";
 /// Unused cells that are written as spaces rather than stepped over.
 const FEW: usize = 5;
-/// Underlines, of which a cell has one.
-const UNDERLINES: [(Flags, &[u8]); 5] = [
-    (Flags::UNDERLINE, b";4"),
-    (Flags::DOUBLE_UNDERLINE, b";21"),
-    (Flags::UNDERCURL, b";4:3"),
-    (Flags::DOTTED_UNDERLINE, b";4:4"),
-    (Flags::DASHED_UNDERLINE, b";4:5"),
-];
-const ATTRIBUTES: [(Flags, &[u8]); 7] = [
-    (Flags::BOLD, b";1"),
-    (Flags::DIM, b";2"),
-    (Flags::ITALIC, b";3"),
-    (BLINK, b";5"),
-    (Flags::INVERSE, b";7"),
-    (Flags::HIDDEN, b";8"),
-    (Flags::STRIKEOUT, b";9"),
-];
-
 /// The bytes, but for an unfinished sequence.
 pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
     model.forget_what_is_not_drawn();
@@ -140,129 +121,7 @@ fn is_unused(cell: &Cell) -> bool {
         && (cell.flags - Flags::WRAPLINE - Flags::LEADING_WIDE_CHAR_SPACER).is_empty()
 }
 
-/// Attributes as they are in force in the terminal that is drawn to.
-struct Pen {
-    out: Vec<u8>,
-    fg: Color,
-    bg: Color,
-    flags: Flags,
-    underline: Option<Color>,
-    link: Option<Hyperlink>,
-    /// Character sets other than ASCII are chosen.
-    shifted: bool,
-    /// The row that rows are counted from.
-    top: i32,
-}
-
-type Link = alacritty_terminal::term::cell::Hyperlink;
-
 impl Pen {
-    fn new(out: Vec<u8>) -> Self {
-        let plain = Cell::default();
-        Self {
-            out,
-            fg: plain.fg,
-            bg: plain.bg,
-            flags: Flags::empty(),
-            underline: None,
-            link: None,
-            shifted: false,
-            top: 0,
-        }
-    }
-
-    /// As before anything is drawn: attributes and character sets of their own.
-    fn neutral(&mut self) {
-        self.plain();
-        if std::mem::take(&mut self.shifted) {
-            self.out.extend_from_slice(b"\x1b(B\x1b)B\x1b*B\x1b+B\x0f");
-        }
-    }
-
-    /// The terminal's own attributes.
-    fn plain(&mut self) {
-        self.set(&Cell::default());
-    }
-
-    /// The attributes of `cell`.
-    fn set(&mut self, cell: &Cell) {
-        let (flags, underline) = (cell.flags & shown_flags(), cell.underline_color());
-        if (self.fg, self.bg, self.flags, self.underline) != (cell.fg, cell.bg, flags, underline) {
-            (self.fg, self.bg, self.flags, self.underline) = (cell.fg, cell.bg, flags, underline);
-            self.out.extend_from_slice(b"\x1b[0");
-            let drawn = bits::without_overline(flags);
-            for (flag, code) in ATTRIBUTES.iter().chain(&UNDERLINES) {
-                if drawn.contains(*flag) {
-                    self.out.extend_from_slice(code);
-                }
-            }
-            if bits::is_overlined(flags) {
-                self.out.extend_from_slice(b";53");
-            }
-            self.colour(cell.fg, 30, NamedColor::Foreground);
-            self.colour(cell.bg, 40, NamedColor::Background);
-            match underline {
-                Some(Color::Indexed(index)) => self.write(format_args!(";58:5:{index}")),
-                Some(Color::Spec(rgb)) => {
-                    self.write(format_args!(";58:2::{}:{}:{}", rgb.r, rgb.g, rgb.b));
-                }
-                Some(Color::Named(named)) => self.write(format_args!(";58:5:{}", named as u8)),
-                None => {}
-            }
-            self.out.push(b'm');
-        }
-        let link = cell.extra.as_ref().and_then(|_| cell.hyperlink());
-        self.link(link);
-    }
-
-    fn link(&mut self, link: Option<Link>) {
-        let link = link.map(|link| Hyperlink {
-            id: Some(link.id().to_owned()),
-            uri: link.uri().to_owned(),
-        });
-        if self.link != link {
-            match &link {
-                Some(Hyperlink { id, uri }) => {
-                    let id = id.as_deref().unwrap_or_default();
-                    self.out
-                        .extend_from_slice(format!("\x1b]8;id={id};{uri}\x1b\\").as_bytes());
-                }
-                None => self.out.extend_from_slice(b"\x1b]8;;\x1b\\"),
-            }
-            self.link = link;
-        }
-    }
-
-    fn colour(&mut self, colour: Color, base: u8, own: NamedColor) {
-        match colour {
-            Color::Named(named) if named == own => {}
-            Color::Named(named) => {
-                let index = named as u8;
-                let code = if index < 8 {
-                    base + index
-                } else {
-                    base + 60 + index % 8
-                };
-                self.write(format_args!(";{code}"));
-            }
-            Color::Indexed(index) => self.write(format_args!(";{};5;{index}", base + 8)),
-            Color::Spec(rgb) => {
-                self.write(format_args!(
-                    ";{};2;{};{};{}",
-                    base + 8,
-                    rgb.r,
-                    rgb.g,
-                    rgb.b
-                ));
-            }
-        }
-    }
-
-    fn write(&mut self, text: std::fmt::Arguments<'_>) {
-        // A Vec takes everything.
-        let _ = self.out.write_fmt(text);
-    }
-
     /// The visible rows, from a cleared screen with its cursor at home on.
     fn rows(&mut self, grid: &Grid<Cell>) {
         let rows = grid.screen_lines() as i32;
@@ -398,17 +257,6 @@ impl Pen {
         self.cell(cell, cell.flags.contains(Flags::WIDE_CHAR) == (begin < col));
     }
 
-    fn charsets(&mut self, sets: &Sets) {
-        for (set, which) in sets.designated.iter().zip(b'('..) {
-            if *set != Set::Ascii {
-                self.out.extend_from_slice(&[0x1b, which, set.name()]);
-            }
-        }
-        self.out
-            .extend_from_slice([&b""[..], b"\x0e", b"\x1bn", b"\x1bo"][sets.shifted]);
-        self.shifted |= *sets != Sets::default();
-    }
-
     /// The cursor as it is, at the end: everything that moves it was written before.
     fn last(&mut self, model: &Model) {
         let (grid, noted) = (model.grid(), &model.noted);
@@ -480,26 +328,6 @@ fn ending(grid: &Grid<Cell>, row: Line, col: usize) -> (usize, &Cell) {
     (begin, &cells[Column(begin)])
 }
 
-/// Attributes that a pen sets.
-fn shown_flags() -> Flags {
-    let attributes = ATTRIBUTES.iter().map(|(flag, _)| *flag);
-    Flags::ALL_UNDERLINES | attributes.collect::<Flags>()
-}
-
-fn same_style(one: &Cell, other: &Cell) -> bool {
-    let style = |cell: &Cell| {
-        (
-            cell.fg,
-            cell.bg,
-            cell.flags & shown_flags(),
-            cell.underline_color(),
-        )
-    };
-    style(one) == style(other)
-        && one.hyperlink() == other.hyperlink()
-        && one.zerowidth().is_none_or(<[char]>::is_empty)
-}
-
 /// How many columns of a row are used.
 fn used(grid: &Grid<Cell>, line: Line) -> usize {
     let cells = &grid[line][..];
@@ -507,146 +335,4 @@ fn used(grid: &Grid<Cell>, line: Line) -> usize {
         .iter()
         .rposition(|cell| !is_unused(cell))
         .map_or(0, |last| last + 1)
-}
-
-fn colours(pen: &mut Pen, model: &Model) {
-    let colours = model.term.colors();
-    for index in 0..256 {
-        if let Some(rgb) = colours[index] {
-            pen.write(format_args!(
-                "\x1b]4;{index};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
-                rgb.r, rgb.g, rgb.b
-            ));
-        }
-    }
-    for (code, named) in [
-        (10, NamedColor::Foreground),
-        (11, NamedColor::Background),
-        (12, NamedColor::Cursor),
-    ] {
-        if let Some(rgb) = colours[named] {
-            pen.write(format_args!(
-                "\x1b]{code};rgb:{:02x}/{:02x}/{:02x}\x1b\\",
-                rgb.r, rgb.g, rgb.b
-            ));
-        }
-    }
-}
-
-fn keyboard(pen: &mut Pen, keyboard: &Keyboard) {
-    let flags = keyboard.below.iter().chain([&keyboard.flags]);
-    for (depth, flags) in flags.enumerate() {
-        match (depth, flags) {
-            (0, 0) => {}
-            (0, flags) => pen.write(format_args!("\x1b[={flags}u")),
-            (_, flags) => pen.write(format_args!("\x1b[>{flags}u")),
-        }
-    }
-}
-
-fn tabs(pen: &mut Pen, model: &Model) {
-    let tabs = &model.noted.tabs;
-    if tabs
-        .iter()
-        .enumerate()
-        .any(|(col, stop)| *stop != (col % 8 == 0))
-    {
-        pen.out.extend_from_slice(b"\x1b[3g");
-        for col in (0..tabs.len()).filter(|col| tabs[*col]) {
-            pen.write(format_args!("\x1b[{}G\x1bH", col + 1));
-        }
-    }
-}
-
-fn modes(pen: &mut Pen, model: &Model) {
-    for (mode, sequence) in [
-        (TermMode::APP_CURSOR, &b"\x1b[?1h"[..]),
-        (TermMode::APP_KEYPAD, b"\x1b="),
-        (TermMode::BRACKETED_PASTE, b"\x1b[?2004h"),
-        (TermMode::FOCUS_IN_OUT, b"\x1b[?1004h"),
-        (TermMode::LINE_FEED_NEW_LINE, b"\x1b[20h"),
-        (TermMode::INSERT, b"\x1b[4h"),
-    ] {
-        if model.has(mode) {
-            pen.out.extend_from_slice(sequence);
-        }
-    }
-    for (mode, sequence) in [
-        (TermMode::LINE_WRAP, &b"\x1b[?7l"[..]),
-        (TermMode::SHOW_CURSOR, &b"\x1b[?25l"[..]),
-    ] {
-        if !model.has(mode) {
-            pen.out.extend_from_slice(sequence);
-        }
-    }
-    let noted = &model.noted;
-    for (mode, on) in &noted.private {
-        pen.write(format_args!("\x1b[?{mode}{}", if *on { 'h' } else { 'l' }));
-    }
-    for mode in [noted.mouse, noted.mouse_encoding] {
-        if mode > 0 {
-            pen.write(format_args!("\x1b[?{mode}h"));
-        }
-    }
-    if noted.other_keys > 0 {
-        pen.write(format_args!("\x1b[>4;{}m", noted.other_keys));
-    }
-    cursor_look(pen, &noted.look);
-}
-
-fn cursor_look(pen: &mut Pen, look: &CursorLook) {
-    let style = |pen: &mut Pen| {
-        if let Some(CursorStyle { shape, blinking }) = look.style {
-            let steady = match shape {
-                CursorShape::Underline => 4,
-                CursorShape::Beam => 6,
-                _ => 2,
-            };
-            pen.write(format_args!("\x1b[{} q", steady - u8::from(blinking)));
-        }
-    };
-    // Whichever came last holds in a terminal that has one state for both.
-    if look.blinking_is_later {
-        style(pen);
-    }
-    if let Some(blinking) = look.blinking {
-        pen.write(format_args!("\x1b[?12{}", if blinking { 'h' } else { 'l' }));
-    }
-    if !look.blinking_is_later {
-        style(pen);
-    }
-}
-
-/// Pushed ones, where both were pushed together as is usual, then those in force.
-fn titles(pen: &mut Pen, icon: &Title, title: &Title) {
-    let set = |pen: &mut Pen, icon: Option<&Option<String>>, title: Option<&Option<String>>| {
-        let (icon, title) = (
-            icon.and_then(Option::as_ref),
-            title.and_then(Option::as_ref),
-        );
-        if let Some(both) = icon.filter(|_| icon == title) {
-            return pen.write(format_args!("\x1b]0;{both}\x1b\\"));
-        }
-        for (code, name) in [(1, icon), (2, title)] {
-            if let Some(name) = name {
-                pen.write(format_args!("\x1b]{code};{name}\x1b\\"));
-            }
-        }
-    };
-    let deepest = icon.below.len().max(title.below.len());
-    for depth in (0..deepest).rev() {
-        // Counted from the top.
-        let at = |title: &Title| title.below.len().checked_sub(depth + 1);
-        let pushed = (
-            at(icon).map(|at| &icon.below[at]),
-            at(title).map(|at| &title.below[at]),
-        );
-        set(pen, pushed.0, pushed.1);
-        pen.out.extend_from_slice(match pushed {
-            (Some(_), None) => b"\x1b[22;1t",
-            (None, Some(_)) => b"\x1b[22;2t",
-            _ => b"\x1b[22;0t",
-        });
-    }
-    set(pen, Some(&icon.now), Some(&title.now));
 }

@@ -4,9 +4,12 @@
 //! protocol (<https://sw.kovidgoyal.net/kitty/keyboard-protocol/>).
 
 use alacritty_terminal::term::TermMode;
-use alacritty_terminal::vte::ansi::Rgb;
+use alacritty_terminal::term::cell::Cell;
+use alacritty_terminal::vte::ansi::{CursorShape, CursorStyle, Rgb};
 
 use crate::model::{CursorLook, Model};
+use crate::pen::{Colours, attributes};
+use crate::settings::decscusr;
 use crate::special::number;
 
 /// A question.
@@ -31,6 +34,17 @@ pub(crate) enum Query {
     OtherKeys,
     /// XTWINOPS 18: the size in characters.
     Size,
+    /// DECRQSS.
+    Setting(Setting),
+}
+
+/// What is set by a sequence with parameters, named after it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    Sgr,
+    Decscusr,
+    Decstbm,
+    Decscl,
 }
 
 /// A VT220 with colours.
@@ -43,10 +57,16 @@ pub(crate) fn escape(last: u8) -> Option<Query> {
     (last == b'Z').then_some(Query::Fixed(ATTRIBUTES))
 }
 
-/// A device control string. DECRQSS and XTGETTCAP: not a valid request, not a known capability.
+/// A device control string. XTGETTCAP: not a known capability.
 pub(crate) fn device(whole: &[u8]) -> Option<Query> {
     match whole {
-        [_, _, b'$', b'q', ..] => Some(Query::Fixed(b"\x1bP0$r\x1b\\")),
+        [_, _, b'$', b'q', setting @ ..] => Some(match setting {
+            b"m" => Query::Setting(Setting::Sgr),
+            b" q" => Query::Setting(Setting::Decscusr),
+            b"r" => Query::Setting(Setting::Decstbm),
+            b"\"p" => Query::Setting(Setting::Decscl),
+            _ => Query::Fixed(b"\x1bP0$r\x1b\\"),
+        }),
         [_, _, b'+', b'q', ..] => Some(Query::Fixed(b"\x1bP0+r\x1b\\")),
         _ => None,
     }
@@ -154,9 +174,42 @@ impl Query {
                 let size = model.size();
                 format!("\x1b[8;{};{}t", size.rows, size.cols)
             }
+            Self::Setting(setting) => {
+                let now = match setting {
+                    Setting::Sgr => sgr(&model.grid().cursor.template),
+                    Setting::Decscusr => format!("{} q", cursor_style(&model.noted.look)),
+                    Setting::Decstbm => {
+                        let (top, bottom) = model.noted.region;
+                        format!("{};{}r", top + 1, bottom + 1)
+                    }
+                    Setting::Decscl => "62;1\"p".to_owned(),
+                };
+                format!("\x1bP1$r{now}\x1b\\")
+            }
         };
         reply(text.as_bytes());
     }
+}
+
+/// With colons, by which a program tells whether colours of 24 bits are understood.
+fn sgr(cell: &Cell) -> String {
+    let mut sgr = Vec::new();
+    attributes(&mut sgr, cell, Colours::Colons);
+    String::from_utf8(sgr).unwrap_or_default()
+}
+
+/// A block, if it was never chosen.
+fn cursor_style(look: &CursorLook) -> u8 {
+    let shape = look.style.map_or(CursorShape::Block, |style| style.shape);
+    let blinking = blinks(look);
+    decscusr(CursorStyle { shape, blinking })
+}
+
+/// Whether the cursor blinks: it does not, if that was never chosen.
+fn blinks(look: &CursorLook) -> bool {
+    let style = look.style.map(|style| style.blinking);
+    let style = style.filter(|_| !look.blinking_is_later);
+    style.or(look.blinking).unwrap_or(false)
 }
 
 /// Whether a mode is set; `None` if it is not known.
@@ -174,17 +227,7 @@ fn state(model: &Model, private: bool, mode: u16) -> Option<bool> {
         1 => has(TermMode::APP_CURSOR),
         6 => has(TermMode::ORIGIN),
         7 => has(TermMode::LINE_WRAP),
-        12 => {
-            let CursorLook {
-                style,
-                blinking,
-                blinking_is_later,
-            } = noted.look;
-            let style = style
-                .map(|style| style.blinking)
-                .filter(|_| !blinking_is_later);
-            Some(style.or(blinking).unwrap_or(false))
-        }
+        12 => Some(blinks(&noted.look)),
         25 => has(TermMode::SHOW_CURSOR),
         47 | 1047 | 1049 => has(TermMode::ALT_SCREEN),
         66 => has(TermMode::APP_KEYPAD),

@@ -3,7 +3,7 @@
 use crate::Screen;
 
 /// Questions, and what a screen of 4 by 10 says with the cursor in its second row and third column.
-const ASKED: [(&str, &str); 26] = [
+const ASKED: [(&str, &str); 32] = [
     ("\x1b[c", "\x1b[?62;22c"),
     ("\x1b[0c", "\x1b[?62;22c"),
     ("\x1bZ", "\x1b[?62;22c"),
@@ -26,7 +26,16 @@ const ASKED: [(&str, &str); 26] = [
         "\x1b]4;1;#102030;1;?\x07",
         "\x1b]4;1;rgb:1010/2020/3030\x07",
     ),
-    ("\x1bP$qm\x1b\\", "\x1bP0$r\x1b\\"),
+    ("\x1bP$qm\x1b\\", "\x1bP1$r0m\x1b\\"),
+    (
+        "\x1b[1;3;38;5;200;48;2;1;2;3m\x1bP$qm\x1b\\",
+        "\x1bP1$r0;1;3;38:5:200;48:2::1:2:3m\x1b\\",
+    ),
+    ("\x1bP$q q\x1b\\", "\x1bP1$r2 q\x1b\\"),
+    ("\x1b[5 q\x1bP$q q\x1b\\", "\x1bP1$r5 q\x1b\\"),
+    ("\x1b[2;3r\x1bP$qr\x1b\\", "\x1bP1$r2;3r\x1b\\"),
+    ("\x1bP$q\"p\x1b\\", "\x1bP1$r62;1\"p\x1b\\"),
+    ("\x1bP$q\"q\x1b\\", "\x1bP0$r\x1b\\"),
     ("\x1bP+q544e\x1b\\", "\x1bP0+r\x1b\\"),
     // What is nobody's business is not answered, nor what was given up.
     ("\x1b]52;c;?\x07", ""),

@@ -43,7 +43,7 @@ const VIM: Scene = Scene {
     line: "exec vim -u NONE -i NONE -N -n -c 'syntax on' -c 'set ruler number hlsearch title mouse=a' code.c",
     begin: &[
         step("", &[], "word2"),
-        // Seldom it has not drawn its ruler yet when it falls silent.
+        // Where it has read the terminal's answers before it first draws, its message covers its ruler.
         step(":redraw!\r", &[], "1,1"),
         step(":split\r", &[], "code"),
         step("12Gzt/word\r", &[], "word"),
