@@ -72,6 +72,8 @@ fn a_recording_holds_the_output_of_the_last_run() {
     go.line();
     session.ok(["send", "x", "--enter", ""]);
     go.line();
+    // Said before that, but perhaps not yet read.
+    session.ok(["wait", "x", "--text", "bold", "--timeout", "20s"]);
     session.ok(["record", "x", "x.cast"]);
     let recording = session.recording("x.cast");
     let raw = std::process::Command::new(session.executable())
