@@ -30,6 +30,8 @@ pub(crate) struct Connection {
     /// Control frames and the rest of a partly written frame, in the order they go out.
     pending: Vec<u8>,
     sent: usize,
+    /// Bytes of `pending` that are screens.
+    screens: usize,
     /// It has shown that it speaks the protocol.
     pub(crate) introduced: bool,
     /// It started this holder and has not asked yet how that went.
@@ -155,6 +157,7 @@ impl Connection {
             decoder: Decoder::default(),
             pending: Vec::new(),
             sent: 0,
+            screens: 0,
             introduced: false,
             awaited: false,
             half_closed: false,
@@ -177,7 +180,7 @@ impl Connection {
 
     /// Bytes in the socket's queue are beyond what control messages can be.
     pub(crate) fn is_clogged(&self) -> bool {
-        self.pending.len() - self.sent > 4 << 20
+        self.pending.len() - self.sent > (4 << 20) + self.screens
     }
 
     pub(crate) fn respond(
@@ -280,6 +283,7 @@ impl Connection {
         self.push(&size.rows.to_le_bytes());
         self.push(&size.cols.to_le_bytes());
         self.push(drawn);
+        self.screens += drawn.len();
     }
 
     /// Writes what is pending. `Ok(false)`: the socket is full.
@@ -295,7 +299,7 @@ impl Connection {
             self.pending = Vec::new();
         }
         self.pending.clear();
-        self.sent = 0;
+        (self.sent, self.screens) = (0, 0);
         Ok(true)
     }
 

@@ -20,6 +20,7 @@ use session_sys::spawn::Limit;
 use crate::connection::Connection;
 use crate::lookout::Lookout;
 use crate::process::Process;
+use crate::screens::Unsettled;
 use crate::supervision::{State, Supervision};
 use crate::token::Token;
 
@@ -80,8 +81,8 @@ pub(crate) struct Holder {
     pub(crate) boot_id: [u8; 16],
     /// Counts the rounds of the loop.
     pub(crate) turn: u64,
-    /// Streams that [`Holder::settle_output`] has something left to do for, and the round in which their last byte came.
-    pub(crate) unsettled: Vec<(StreamId, u64)>,
+    /// Streams that [`Holder::settle_output`] has something left to do for.
+    pub(crate) unsettled: Vec<Unsettled>,
     /// `SESSION_LOG` names a file, and standard error goes there.
     pub(crate) diagnostics: bool,
 }
@@ -227,7 +228,7 @@ impl Holder {
             let leaving = self.may_leave();
             let timeout = match self.timers.next() {
                 _ if leaving || self.is_searching() => Some(Duration::ZERO),
-                _ if !self.unsettled.is_empty() => Some(self.before_settling()),
+                _ if !self.unsettled.is_empty() => self.unsettled.iter().map(|it| it.pause).min(),
                 // epoll_wait(2) takes milliseconds in 31 bits; a timer may be years away.
                 Some(deadline) => Some(
                     deadline
@@ -251,6 +252,7 @@ impl Holder {
                 Err(error) => return Err(error.into()),
             }
             if leaving && events.is_empty() {
+                self.processes.values_mut().for_each(Process::journal);
                 return Ok(());
             }
             for event in &events {
@@ -305,11 +307,11 @@ impl Holder {
         let behind = self.owed_to_lossless();
         let directory = self.owned.session().directory_fd();
         let outputs = self.processes.values_mut().flat_map(|process| {
-            let name = process.directory();
+            let (name, asked) = (process.directory(), process.answerer.is_none());
             let outputs = process.outputs.iter_mut();
-            outputs.map(move |output| (name.clone(), output))
+            outputs.map(move |output| (name.clone(), asked, output))
         });
-        for (name, output) in outputs {
+        for (name, asked, output) in outputs {
             let mut due = output.last() + QUIET;
             if due <= now && behind.contains(&output.stream) {
                 // What a waiting pipe has not taken may be nowhere else: the log may be short, or on a full disk.
@@ -317,7 +319,7 @@ impl Holder {
             }
             if due <= now {
                 output.rest_screen((directory, &name));
-                output.rest();
+                output.rest(asked);
             } else {
                 next = Some(next.map_or(due, |other| other.min(due)));
             }

@@ -218,8 +218,9 @@ impl Output {
     }
 
     /// The stream is quiet: memory goes back. The log has the bytes, or has counted them as lost.
-    pub(crate) fn rest(&mut self) {
-        if self.log.end() == self.head() {
+    /// Half a question that is to be answered stays.
+    pub(crate) fn rest(&mut self, asked: bool) {
+        if self.log.end() == self.head() && !(asked && self.is_asking()) {
             self.ring.release();
         }
         self.reader = None;

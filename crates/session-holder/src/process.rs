@@ -58,6 +58,11 @@ impl Process {
         directory(self.id)
     }
 
+    /// Writes to the log what it does not have yet.
+    pub(crate) fn journal(&mut self) {
+        self.outputs.iter_mut().for_each(Output::journal);
+    }
+
     pub(crate) fn pid(&self) -> Option<i32> {
         self.run.as_ref().map(|run| run.pid)
     }

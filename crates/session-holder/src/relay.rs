@@ -66,7 +66,7 @@ impl Holder {
         let read = output.pull(source.fd.as_fd()).unwrap_or(Read::Closed);
         let bytes = output.head() - before;
         self.pump_watchers(|watched| watched == stream);
-        self.keep_up(stream, bytes);
+        self.keep_up(stream, bytes, read != Read::Closed);
         self.not_quiet();
         self.pause_source(number);
         Some(read)

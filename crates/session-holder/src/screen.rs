@@ -10,14 +10,18 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
 use session_protocol::{Channel, Size};
-use session_store::log::{LogReader, Mark};
+use session_store::log::{LogReader, Mark, PIECE};
 use session_terminal::Screen;
 
-use crate::output::{Output, Piece};
-use crate::ring::joined;
+use crate::output::{BATCH, Output, Piece};
+use crate::ring::{CAPACITY, joined};
 
-/// A screen is at most so many bytes behind; the ring keeps twice as many.
+/// A screen is at most so many bytes behind the log, …
 const LAG: u64 = 128 << 10;
+/// … which may lack most of a piece and all of a batch: the ring keeps that much.
+const _: () = assert!(LAG as usize + PIECE as usize + BATCH <= CAPACITY);
+/// More bytes than this are no question.
+const ASKING: u64 = 8192;
 /// Changes of the size that may wait to be made.
 const MOST_RESIZES: usize = 64;
 /// Output before the first mark that is looked at, where the log has lost its beginning.
@@ -166,10 +170,10 @@ impl Output {
         tracked.is_some_and(|tracked| self.logged().saturating_sub(tracked.at) >= LAG)
     }
 
-    /// Bytes that were not looked at for questions.
-    pub(crate) fn unlooked(&self) -> u64 {
+    /// Whether the output may end in the middle of a question.
+    pub(crate) fn is_asking(&self) -> bool {
         let tracked = self.screen.as_ref();
-        tracked.map_or(0, |tracked| self.head().saturating_sub(tracked.looked))
+        tracked.is_some_and(|it| (1..=ASKING).contains(&self.head().saturating_sub(it.looked)))
     }
 
     /// Whether there may be a question in what came since this was asked last.

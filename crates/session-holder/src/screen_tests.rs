@@ -74,7 +74,7 @@ impl Place {
     fn rest(&mut self) {
         self.output.journal();
         self.output.rest_screen((self.directory.as_fd(), "main"));
-        self.output.rest();
+        self.output.rest(true);
     }
 
     /// The holder ends, without a word, and there is another one.
@@ -279,6 +279,11 @@ fn what_is_asked_is_answered_once_and_nothing_that_another_holder_saw() {
     place.say(b"\x1b[5n\x1b[");
     assert_eq!(place.answers(), b"\x1b[0n");
     place.say(b"6n");
+    assert_eq!(place.answers(), b"\x1b[1;5R");
+    place.say(b"\x1b[6");
+    assert_eq!(place.answers(), b"");
+    place.rest();
+    place.say(b"n");
     assert_eq!(place.answers(), b"\x1b[1;5R");
     place.say(b"\x1b[6n\x1b[c\x1b[>c");
     place.restart(16 << 20);

@@ -12,14 +12,23 @@ use crate::connection::Connection;
 use crate::holder::Holder;
 use crate::screen::{Reply, Snapshot};
 
-/// Less output than this at once is what a person or a question makes, …
+/// Less output than this at once is what a person or a question makes: it is seen to as soon as no more comes, …
 const LITTLE: u64 = 4096;
-/// … and when more than that has come, how long no more has to.
+/// … and what is poured out once it has paused for so long.
 const PAUSE: Duration = Duration::from_millis(4);
+
+/// A stream that was just written to.
+pub(crate) struct Unsettled {
+    stream: StreamId,
+    /// The round of the loop in which its last byte came.
+    turn: u64,
+    /// How long the next round waits for more: what a program pours out pauses now and then, to no purpose.
+    pub(crate) pause: Duration,
+}
 
 impl Holder {
     /// Output came, `bytes` of it, and was sent: the log gets it, and the screen follows if it has to.
-    pub(crate) fn keep_up(&mut self, stream: StreamId, bytes: u64) {
+    pub(crate) fn keep_up(&mut self, stream: StreamId, bytes: u64, goes_on: bool) {
         let id = stream.process();
         let Some(process) = self.processes.get_mut(&id) else {
             return;
@@ -28,10 +37,12 @@ impl Holder {
         let Some(output) = process.output(stream) else {
             return;
         };
-        if bytes < LITTLE {
-            output.journal();
-        } else {
+        let pours = bytes >= LITTLE;
+        // Two pipes are one log to who reads both: it has the order of their bytes from when it got them.
+        if pours && goes_on && output.screen.is_some() {
             output.journal_pieces();
+        } else {
+            output.journal();
         }
         let mut reply = Vec::new();
         if output.is_behind() {
@@ -40,36 +51,27 @@ impl Holder {
             let answer = asked.then_some(Reply { from: 0, bytes });
             output.catch_up_with_log((directory, &crate::process::directory(id)), answer);
         }
-        self.unsettled.retain(|(unsettled, _)| *unsettled != stream);
+        let asked = asked && output.screen.is_some();
+        self.unsettled.retain(|it| it.stream != stream);
         if asked || output.unjournaled() > 0 {
             // A program that asks stops talking: until then nothing is looked at.
-            self.unsettled.push((stream, self.turn));
+            let turn = self.turn;
+            let pause = if pours { PAUSE } else { Duration::ZERO };
+            self.unsettled.push(Unsettled {
+                stream,
+                turn,
+                pause,
+            });
         }
         self.type_reply(id, &reply);
-    }
-
-    /// How long the next round of the loop waits for more output before it is taken that there is none. Questions in a
-    /// few bytes are answered as soon as no more come; what is poured out pauses now and then, to no purpose.
-    pub(crate) fn before_settling(&self) -> Duration {
-        let little = |(stream, _): &(StreamId, u64)| {
-            let process = self.processes.get(&stream.process());
-            let process = process.filter(|process| process.answerer.is_none());
-            let mut outputs = process.into_iter().flat_map(|process| &process.outputs);
-            outputs.any(|output| output.stream == *stream && output.unlooked() < LITTLE)
-        };
-        if self.unsettled.iter().any(little) {
-            Duration::ZERO
-        } else {
-            PAUSE
-        }
     }
 
     /// Sees to output of which no more comes at once: the log gets the rest of it, and what is asked in it an answer, if
     /// nobody is attached who gives one.
     pub(crate) fn settle_output(&mut self) {
         let turn = self.turn;
-        while let Some(index) = self.unsettled.iter().position(|(_, last)| *last < turn) {
-            let (stream, _) = self.unsettled.swap_remove(index);
+        while let Some(index) = self.unsettled.iter().position(|it| it.turn < turn) {
+            let Unsettled { stream, .. } = self.unsettled.swap_remove(index);
             let id = stream.process();
             let Some(process) = self.processes.get_mut(&id) else {
                 continue;

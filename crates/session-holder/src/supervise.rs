@@ -258,10 +258,9 @@ impl Holder {
             Stdio::Pty(_) => 1,
             Stdio::Pipes => 2,
         };
-        let kept = self
-            .processes
-            .remove(&ProcessId::MAIN)
-            .filter(|main| main.outputs.len() == wanted);
+        let mut last = self.processes.remove(&ProcessId::MAIN);
+        last.iter_mut().for_each(Process::journal);
+        let kept = last.filter(|main| main.outputs.len() == wanted);
         let mut main = match kept {
             Some(main) => main,
             None => {
@@ -482,10 +481,10 @@ impl Holder {
                 }
             }
         }
-        let process = self.processes.get_mut(&id);
-        for output in process.into_iter().flat_map(|it| &mut it.outputs) {
-            output.journal();
-        }
+        self.processes
+            .get_mut(&id)
+            .into_iter()
+            .for_each(Process::journal);
     }
 
     /// Lets go of a dead process's descriptors. Its pipes stay until end of file: what it left behind may

@@ -25,7 +25,13 @@ const FEW: usize = 5;
 pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
     model.forget_what_is_not_drawn();
     let mut pen = Pen::new(MODES.to_vec());
-    for undone in [LEAVE_ALTERNATE, UNCOMMON, b"\x1b[H\x1b[J\x1b7"] {
+    // Either screen keeps keyboard flags of its own.
+    for undone in [
+        LEAVE_ALTERNATE,
+        b"\x1b[<16u",
+        UNCOMMON,
+        b"\x1b[H\x1b[J\x1b7",
+    ] {
         pen.out.extend_from_slice(undone);
     }
     colours(&mut pen, model);

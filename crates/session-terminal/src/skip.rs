@@ -304,7 +304,10 @@ fn control(bytes: &[u8]) -> Option<(usize, Effect)> {
         (0, b'm') => Effect::Attributes {
             reset: match params {
                 b"" | b"0" => true,
-                [b'0', b';', rest @ ..] => rest.iter().all(|byte| *byte < b'<'),
+                // One of more than 32 numbers is none to the emulator.
+                [b'0', b';', rest @ ..] => {
+                    rest.len() <= SHORT && rest.iter().all(|byte| *byte < b'<')
+                }
                 _ => false,
             },
         },
@@ -377,10 +380,7 @@ fn count(params: &[u8]) -> Option<usize> {
 fn command(bytes: &[u8]) -> Option<(usize, Effect)> {
     let body = &bytes[2..bytes.len().min(LONGEST)];
     let unknown = Some((2, Effect::Unknown));
-    let Some(end) = body
-        .iter()
-        .position(|byte| matches!(byte, 0x07 | 0x18 | 0x1a | 0x1b))
-    else {
+    let Some(end) = body.iter().position(|byte| *byte < 0x20) else {
         return if bytes.len() >= LONGEST {
             unknown
         } else {

@@ -17,6 +17,9 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         1 => "\x1b\\[\\?(1|7|25|1000|1006|2004|2026|5|12;25)[hl]".prop_map(String::into_bytes),
         1 => "\x1b\\[(4|20)[hl]".prop_map(String::into_bytes),
         1 => "\x1b\\](0|1|2|7|8;|9|133);[a-z]{0,9}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
+        // A shell's command of several lines as its title; as many numbers as nobody needs.
+        1 => "\x1b\\](0|2|7|133);([a-z]\r?\n){1,9}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
+        1 => "\x1b\\[0(;[1347]){28,36}m".prop_map(String::into_bytes),
         1 => "\x1b(=|>|\\(0|\\(B|\\)0|\\\\)|\x0e|\x0f|\x1b\\[[0-6] q".prop_map(String::into_bytes),
         1 => "\x1b\\[[<>=][0-9]{1,2}u".prop_map(String::into_bytes),
     ];
@@ -91,6 +94,7 @@ fn what_is_not_known_ends_the_stretch() {
         (b"\x1b[?1049h", 0),
         (b"\x1b[1m\x1b[5;3H", 4),
         (b"\xc2", 0),
+        (b"ok\x1b]0;two\r\nlines\x07", 2),
     ] {
         let mut plan = Plan::default();
         plan.make(bytes, 0, 3);

@@ -144,6 +144,28 @@ fn the_last_lines_are_those_of_both_streams_together() {
 }
 
 #[test]
+fn what_is_said_last_is_kept_also_when_nobody_is_left_to_say_more() {
+    let session = Sandbox::new();
+    std::fs::write(session.path("big"), [b'a'; 50_000]).unwrap();
+    for round in 0..5 {
+        let name = format!("last{round}");
+        let mut ready = Fifo::new(session.path(&name));
+        // What is left of the session writes once and ends; the holder leaves behind it.
+        let script = format!(
+            "(echo x > {name}; read go < {name}.go; exec dd if=big bs=50000 status=none) & exit 0"
+        );
+        let _go = Fifo::new(session.path(&format!("{name}.go")));
+        let create = ["create", "-n", &name, "--no-pty", "--restart", "no", "--"];
+        session.ok([&create[..], &["sh", "-c", &script]].concat());
+        ready.line();
+        std::fs::write(session.path(&format!("{name}.go")), "x\n").unwrap();
+        crate::support::until("all of it is in the log", || {
+            session.ok(["logs", &name]).trim_end().len() == 50_000
+        });
+    }
+}
+
+#[test]
 fn who_follows_goes_on_when_a_restart_changed_the_streams() {
     let session = Sandbox::new();
     let script =

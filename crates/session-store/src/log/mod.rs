@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 pub use marks::Mark;
 pub use reader::{LogReader, ReadAt};
-pub use writer::{LogWriter, MIN_LIMIT};
+pub use writer::{LogWriter, MIN_LIMIT, PIECE};
 
 /// Deletes what is kept of all streams of `process` (`p3`); none is no error.
 ///

@@ -18,7 +18,7 @@ pub const MIN_LIMIT: u64 = 64 << 10;
 const MIN_SEGMENT: u64 = 16 << 10;
 /// What is written in pieces of this, each at a multiple of it, costs the page cache least: half of what 50,000 bytes at
 /// a time cost, a quarter of 4,096 (ext4, Linux 6.18, `pwrite` alone).
-const PIECE: u64 = 64 << 10;
+pub const PIECE: u64 = 64 << 10;
 /// Parts of one call; the kernel's IOV_MAX is 1024.
 const PARTS: usize = 64;
 
