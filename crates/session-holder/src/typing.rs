@@ -93,7 +93,10 @@ impl Holder {
         }
         input.received += bytes.len() as u64;
         input.queue.extend(bytes);
-        self.lead(number, process);
+        // A terminal that answers or has the focus is not therefore typed at.
+        if !session_terminal::is_report(bytes) {
+            self.lead(number, process);
+        }
         self.give_input(process);
     }
 

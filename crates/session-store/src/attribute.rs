@@ -266,7 +266,7 @@ pub const ATTRIBUTES: [Attribute; 18] = [
     Attribute {
         word: "restore",
         help: "what of the past attach shows: the screen, lines before it too, the last output as it was, or nothing",
-        values: "screen, lines and a number such as 'lines 1000', raw, none",
+        values: "screen, lines and a number up to 100000 such as 'lines 1000', raw, none",
         default: "lines 1000",
         effect: Effect::Now,
         set: |spec, _, value| {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::number;
 
+/// The client that attaches makes them, in its own memory: about 2 KB each.
+const MOST_LINES: u32 = 100_000;
+
 /// What of the past an attaching terminal is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -51,7 +54,7 @@ pub struct BadRestore;
 
 impl fmt::Display for BadRestore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is screen, lines and a number, raw or none")
+        f.write_str("it is screen, lines and a number up to 100000, raw or none")
     }
 }
 
@@ -68,6 +71,7 @@ impl FromStr for Restore {
                     .strip_prefix("lines ")
                     .and_then(|lines| number(lines.trim()));
                 let lines = lines.and_then(|lines| u32::try_from(lines).ok());
+                let lines = lines.filter(|lines| *lines <= MOST_LINES);
                 Self::Lines(lines.ok_or(BadRestore)?)
             }
         })
@@ -103,6 +107,7 @@ mod tests {
             "lines",
             "lines ",
             "lines -1",
+            "lines 100001",
             "lines 5000000000",
             "1000",
         ] {

@@ -82,6 +82,24 @@ fn the_latest_is_who_came_or_changed_last() {
 }
 
 #[test]
+fn a_terminal_that_answers_does_not_lead() {
+    let session = Sandbox::new();
+    let mut go = told(&session, &[]);
+    assert_eq!(go.line(), "24 80");
+    let mut first = attached(&session, &mut go, 30, 100, true);
+    types(&mut first, "one");
+    let mut second = attached(&session, &mut go, 20, 60, false);
+    types(&mut second, "two");
+    assert_eq!(go.line(), "20 60");
+    // An answer to what the program asked, and that its window has the focus.
+    first.send("\x1b[?62;22c\x1b[I");
+    first.shows("^[[?62;22c^[[I");
+    assert_eq!(size(&session), (20, 60));
+    first.send("\r");
+    assert_eq!(go.line(), "30 100");
+}
+
+#[test]
 fn a_fixed_size_is_nobodys() {
     let session = Sandbox::new();
     let mut go = told(&session, &["--size", "fixed 120x40"]);
