@@ -88,8 +88,10 @@ fn a_terminal_that_answers_does_not_lead() {
     assert_eq!(go.line(), "24 80");
     let mut first = attached(&session, &mut go, 30, 100, true);
     types(&mut first, "one");
-    let mut second = attached(&session, &mut go, 20, 60, false);
+    let mut second = session.attach("x");
     types(&mut second, "two");
+    assert_eq!(go.line(), "24 80");
+    second.resize(20, 60);
     assert_eq!(go.line(), "20 60");
     // An answer to what the program asked, and that its window has the focus.
     first.send("\x1b[?62;22c\x1b[I");
