@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 
 use session_protocol::{Channel, Size};
 use session_store::log::{LogReader, Mark, PIECE};
-use session_terminal::Screen;
+use session_terminal::{LONGEST_QUESTION, Screen};
 
 use crate::output::{BATCH, Output, Piece};
 use crate::ring::{CAPACITY, joined};
@@ -20,8 +20,6 @@ use crate::ring::{CAPACITY, joined};
 const LAG: u64 = 128 << 10;
 /// … which may lack most of a piece and all of a batch: the ring keeps that much.
 const _: () = assert!(LAG as usize + PIECE as usize + BATCH <= CAPACITY);
-/// More bytes than this are no question.
-const ASKING: u64 = 8192;
 /// Changes of the size that may wait to be made.
 const MOST_RESIZES: usize = 64;
 /// Output before the first mark that is looked at, where the log has lost its beginning.
@@ -173,7 +171,8 @@ impl Output {
     /// Whether the output may end in the middle of a question.
     pub(crate) fn is_asking(&self) -> bool {
         let tracked = self.screen.as_ref();
-        tracked.is_some_and(|it| (1..=ASKING).contains(&self.head().saturating_sub(it.looked)))
+        let question = 1..=LONGEST_QUESTION as u64;
+        tracked.is_some_and(|it| question.contains(&self.head().saturating_sub(it.looked)))
     }
 
     /// Whether there may be a question in what came since this was asked last.

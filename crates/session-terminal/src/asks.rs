@@ -2,6 +2,9 @@
 
 use crate::sequence::LONGEST;
 
+/// More bytes than this are no question.
+pub const LONGEST_QUESTION: usize = LONGEST;
+
 /// What a look at output came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {

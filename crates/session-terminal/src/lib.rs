@@ -32,7 +32,7 @@ mod special;
 mod typed;
 mod view;
 
-pub use asks::{Asked, asks};
+pub use asks::{Asked, LONGEST_QUESTION, asks};
 pub use cleaner::{Cleaner, Line};
 pub use echoes::Echoes;
 pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};

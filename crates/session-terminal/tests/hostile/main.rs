@@ -7,7 +7,6 @@
 
 #[path = "../judge/corpus.rs"]
 mod corpus;
-mod cuts;
 mod invariants;
 
 use std::path::Path;
@@ -38,7 +37,7 @@ fn nothing_in_the_corpora_breaks_a_screen() {
     }
 }
 
-fn seed(output: &cuts::Output) -> Vec<u8> {
+fn seed(output: &corpus::Output) -> Vec<u8> {
     let head = [output.rows as u8, output.cols as u8, 0, 3];
     [&head[..], &output.bytes].concat()
 }

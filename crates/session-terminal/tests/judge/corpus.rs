@@ -2,7 +2,16 @@
 
 use std::path::Path;
 
-use crate::cuts::Output;
+/// What a program wrote to a terminal of some size.
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) rows: u16,
+    pub(crate) cols: u16,
+    /// Parts of the state in which xterm.js itself is not like xterm here.
+    #[allow(dead_code, reason = "only the judge reads it")]
+    pub(crate) except: Vec<String>,
+}
 
 /// Every file of `tests/corpus`.
 pub(crate) fn read() -> Vec<Output> {

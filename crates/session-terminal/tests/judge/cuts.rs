@@ -2,18 +2,9 @@
 
 use std::fmt;
 
+use crate::corpus::Output;
 use crate::screen::Screen;
 use session_judge::{Difference, Judge, Piece, State, Terminal, differences};
-
-/// What a program wrote to a terminal of some size.
-pub(crate) struct Output {
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) rows: u16,
-    pub(crate) cols: u16,
-    /// Parts of the state in which xterm.js itself is not like xterm here.
-    pub(crate) except: Vec<String>,
-}
 
 /// How often the rest of an output did not lead to where it should, and the first such cut.
 pub(crate) struct Verdict {

@@ -18,7 +18,8 @@ use std::thread;
 
 use session_judge::Judge;
 
-use cuts::{Output, Verdict};
+use corpus::Output;
+use cuts::Verdict;
 
 #[test]
 fn the_corpus_cut_at_every_byte() {

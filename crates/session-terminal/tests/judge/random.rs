@@ -5,7 +5,7 @@
 //! while a wrap is due; SL, SR, DECIC and DECDC (`CSI SP @`, `CSI SP A`, `CSI ' }`, `CSI ' ~`); a cursor saved or restored while
 //! a link is open. Numbers stay small, for xterm.js counts a large one down row by row.
 
-use crate::cuts::Output;
+use crate::corpus::Output;
 
 /// A stream of small numbers: xorshift64*.
 struct Dice(u64);
