@@ -15,6 +15,10 @@ use crate::past::Past;
 pub(crate) const WINDOW: u64 = 1 << 20;
 /// Consumed bytes are told in portions of this: each is a wake-up of the holder, which has better things to do.
 const PORTION: u64 = 256 << 10;
+/// Output that is a keystroke's: that it is shown is told at once, so that the holder may show the next itself …
+const LITTLE: usize = 512;
+/// … and of more once no more has come for so long.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// How long a terminal that takes nothing is waited for at the end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -36,6 +40,10 @@ pub(crate) struct Display<'a> {
     /// Offset behind the last byte that came, and up to where the holder knows that it is consumed.
     next: u64,
     credited: u64,
+    /// The holder may write to the terminal, too.
+    lent: bool,
+    /// Bytes that were shown here since.
+    relayed: usize,
 }
 
 impl<'a> Display<'a> {
@@ -57,6 +65,8 @@ impl<'a> Display<'a> {
             turns: VecDeque::new(),
             next: from,
             credited: from,
+            lent: false,
+            relayed: 0,
         };
         display.show(KEEP_TITLE)?;
         Ok(display)
@@ -72,9 +82,25 @@ impl<'a> Display<'a> {
         self.turns.push_back((offset, answers));
     }
 
+    /// The holder may write to the terminal, too, whenever it was told that everything before is shown.
+    pub(crate) fn lend(&mut self) {
+        self.lent = true;
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent
+    }
+
+    /// Output came that the holder has written to the terminal already.
+    pub(crate) fn shown(&mut self, offset: u64, bytes: &[u8]) {
+        self.next = offset + bytes.len() as u64;
+        self.screen.watch(bytes);
+    }
+
     /// Output came.
     pub(crate) fn data(&mut self, offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         self.next = offset + bytes.len() as u64;
+        self.relayed += bytes.len();
         let mut at = offset;
         while let Some((turn, answers)) = self
             .turns
@@ -141,11 +167,33 @@ impl<'a> Display<'a> {
     /// Up to where everything is consumed, if it is time to say so.
     pub(crate) fn credit(&mut self) -> Option<u64> {
         let consumed = self.next.saturating_sub(self.outlet.pending() as u64);
-        if consumed < self.credited + PORTION {
+        let due = match self.relayed {
+            _ if !self.is_lent_and_idle() => PORTION,
+            // The holder waits for nothing, but goes on only so far.
+            0 => LITTLE as u64,
+            1..=LITTLE => 1,
+            _ => PORTION,
+        };
+        if consumed < self.credited + due {
             return None;
         }
+        self.relayed = 0;
         self.credited = consumed;
         Some(consumed)
+    }
+
+    /// Whether the holder is to be told that everything is shown, once no more has come for [`PAUSE`].
+    pub(crate) fn is_owing(&self) -> bool {
+        self.is_lent_and_idle() && self.relayed > LITTLE
+    }
+
+    /// No more has come for a while.
+    pub(crate) fn pause(&mut self) {
+        self.relayed = self.relayed.min(LITTLE);
+    }
+
+    fn is_lent_and_idle(&self) -> bool {
+        self.lent && self.outlet.pending() == 0
     }
 
     /// Gives the terminal back: modes off, the cursor on a line of its own.

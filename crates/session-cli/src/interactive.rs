@@ -3,17 +3,19 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::Signal;
+use serde_json::Value;
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
 use session_sys::event::{self, SignalFd};
 
 use crate::detach_key::Scanner;
-use crate::display::Display;
+use crate::display::{Display, PATIENCE, PAUSE};
 use crate::failure::Failure;
 use crate::outlet;
 use crate::past::Past;
@@ -90,13 +92,22 @@ impl<'a> Interactive<'a> {
     ) -> Result<Self, Failure> {
         let stream = attached.streams.first();
         let from = stream.map_or(0, |stream| stream.from);
+        let size = terminal::size();
+        let mut display = Display::new(io::stdout(), size, from, past, attached.answers)?;
+        // Who only looks on does not answer either, and nothing is written to a terminal that does not.
+        if attached.input.is_some()
+            && let Some(terminal) = display.outlet.terminal()
+            && connection.lend(process, terminal).is_ok()
+        {
+            display.lend();
+        }
         Ok(Self {
             connection,
             process,
             signals,
             raw,
             scanner,
-            display: Display::new(io::stdout(), terminal::size(), from, past, attached.answers)?,
+            display,
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
@@ -117,8 +128,32 @@ impl<'a> Interactive<'a> {
                 Err(failure) => break Err(failure),
             }
         };
+        self.take_back();
         self.display.leave();
         outcome
+    }
+
+    /// Has the holder write to the terminal no more. What it still sends is shown only if it is already.
+    fn take_back(&mut self) {
+        if !self.display.is_lent() {
+            return;
+        }
+        let process = self.process;
+        let until = Some(Instant::now() + PATIENCE);
+        let left = self
+            .connection
+            .call_until::<Value>(Call::Leave { process }, until);
+        while let (Ok(_), Ok(Some(incoming))) = (&left, self.connection.poll()) {
+            if let Incoming::Data {
+                offset,
+                bytes,
+                shown: true,
+                ..
+            } = incoming
+            {
+                self.display.shown(offset, bytes);
+            }
+        }
     }
 
     fn step(&mut self) -> Result<Option<Outcome>, Failure> {
@@ -142,6 +177,10 @@ impl<'a> Interactive<'a> {
             signal,
             room,
         } = self.wait()?;
+        if !(keys || holder || signal || room) {
+            self.display.pause();
+            self.credit();
+        }
         if signal && let Some(signal) = self.signal()? {
             return Ok(Some(Outcome::Signal(signal)));
         }
@@ -176,7 +215,9 @@ impl<'a> Interactive<'a> {
         ];
         // To ask a terminal has its price.
         let asked = if pending > 0 { 4 } else { 3 };
-        match rustix::event::poll(&mut fds[..asked], None) {
+        let pause = Timespec::try_from(PAUSE).ok();
+        let pause = pause.filter(|_| self.display.is_owing());
+        match rustix::event::poll(&mut fds[..asked], pause.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
@@ -194,9 +235,15 @@ impl<'a> Interactive<'a> {
         while self.over.is_none() {
             match self.connection.poll()? {
                 None => break,
-                Some(Incoming::Data { offset, bytes, .. }) => {
-                    self.display.data(offset, bytes).map_err(gone)?;
-                }
+                Some(Incoming::Data {
+                    offset,
+                    bytes,
+                    shown,
+                    ..
+                }) => match shown {
+                    true => self.display.shown(offset, bytes),
+                    false => self.display.data(offset, bytes).map_err(gone)?,
+                },
                 Some(Incoming::Screen {
                     offset,
                     size,

@@ -116,6 +116,12 @@ impl Outlet {
         self.written = 0;
     }
 
+    /// The terminal, if it can be written to from elsewhere, too: what is written here is in order all the same, for
+    /// nothing is kept while somebody else writes.
+    pub(crate) fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        (self.kind == Kind::NonBlocking).then_some(self.fd.as_fd())
+    }
+
     /// To wait for room.
     pub(crate) fn poll_fd(&self) -> PollFd<'_> {
         PollFd::from_borrowed_fd(self.as_fd(), PollFlags::OUT)

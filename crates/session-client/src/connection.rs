@@ -10,8 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use session_protocol::{
-    Call, Decoder, Event, FrameType, HEADER_LEN, Header, PREFACE, ProtocolError, Request, Response,
-    StreamId, encode_control,
+    Call, Decoder, Event, FrameType, HEADER_LEN, Header, PREFACE, ProcessId, ProtocolError,
+    Request, Response, StreamId, encode_control,
 };
 use session_store::Session;
 
@@ -144,6 +144,22 @@ impl Connection {
         self.request(None, call)
     }
 
+    /// Lends the terminal that the output of `process` is shown on: the holder may write a little to it before it sends
+    /// the same as [`Incoming::Data`] with `shown`, whenever [`Connection::credit`] has told that everything before is
+    /// shown. It is the caller's alone again once [`Call::Leave`] is answered.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the holder is gone; [`Error::Io`].
+    pub fn lend(&mut self, process: ProcessId, terminal: BorrowedFd<'_>) -> Result<(), Error> {
+        self.flush()?;
+        let call = Call::Lend { process };
+        let message = encode_control(&Request { id: None, call }.to_json());
+        let sent = session_sys::socket::send_with(&self.stream, &message, terminal)
+            .map_err(Error::io("lend the terminal to the session's holder"))?;
+        self.unsent.extend_from_slice(&message[sent..]);
+        self.flush()
+    }
+
     fn request(&mut self, id: Option<Value>, call: Call) -> Result<(), Error> {
         let request = Request { id, call };
         self.unsent
@@ -189,6 +205,7 @@ impl Connection {
                 offset,
                 bytes,
                 fin,
+                shown,
             }) => {
                 self.lent = bytes;
                 return Ok(Some(Incoming::Data {
@@ -196,6 +213,7 @@ impl Connection {
                     offset,
                     bytes: &self.lent,
                     fin,
+                    shown,
                 }));
             }
             None => {}

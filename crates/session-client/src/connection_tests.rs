@@ -52,7 +52,8 @@ fn a_call_gets_its_answer_and_keeps_what_came_before() {
             stream: PTY,
             offset: 5,
             bytes: b"out",
-            fin: false
+            fin: false,
+            shown: false,
         })
     );
     assert_eq!(

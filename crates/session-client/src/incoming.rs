@@ -16,6 +16,8 @@ pub enum Incoming<'a> {
         bytes: &'a [u8],
         /// The stream ends behind them.
         fin: bool,
+        /// The terminal that was lent has shown them already ([`crate::Connection::lend`]).
+        shown: bool,
     },
     /// The holder took the caller's input up to this offset.
     Credit {
@@ -62,11 +64,13 @@ impl<'a> Incoming<'a> {
                 offset,
                 bytes,
                 fin,
+                shown,
             } => Self::Data {
                 stream,
                 offset,
                 bytes,
                 fin,
+                shown,
             },
             Event::Credit { stream, offset } => Self::Credit { stream, offset },
             Event::Reset {
@@ -111,11 +115,13 @@ impl<'a> Incoming<'a> {
                 offset,
                 bytes,
                 fin,
+                shown,
             } => Kept::Data {
                 stream,
                 offset,
                 bytes: bytes.to_vec(),
                 fin,
+                shown,
             },
             Self::Credit { stream, offset } => Kept::Plain(Incoming::Credit { stream, offset }),
             Self::Reset {
@@ -155,6 +161,7 @@ pub(crate) enum Kept {
         offset: u64,
         bytes: Vec<u8>,
         fin: bool,
+        shown: bool,
     },
     Plain(Incoming<'static>),
 }

@@ -66,6 +66,11 @@ impl Holder {
             Call::List {} => Ok(self.list()),
             Call::Attach(attach) => self.attach(number, attach),
             Call::Resize { process, size } => self.resize(number, process, size),
+            Call::Lend { process } => self.lend(number, process).and_then(|()| done()),
+            Call::Leave { process } => {
+                self.leave(number, process);
+                done()
+            }
             Call::SignalProcess { process, signal } => {
                 self.signal_process(process, signal).and_then(|()| done())
             }

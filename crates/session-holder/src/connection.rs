@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use session_protocol::{
-    Decoder, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId, Response, Size,
-    StreamId, encode_control, text,
+    Decoder, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId, Response, SHOWN,
+    Size, StreamId, encode_control, text,
 };
 
+use crate::lent::Lent;
 use crate::output::{BATCH, Output, Piece};
 use crate::screen::{Reply, Snapshot};
 
@@ -49,6 +50,8 @@ pub(crate) struct Connection {
     /// What it said is being acted on; and whether it turned out meanwhile that it cannot be written to any more.
     pub(crate) hearing: bool,
     pub(crate) lost: bool,
+    /// A descriptor that came, until the message that it came with is acted on.
+    pub(crate) handed: Option<OwnedFd>,
     /// To be closed once `pending` is out.
     pub(crate) closing: bool,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Attachment {
     pub(crate) redraw: bool,
     /// What comes from here on up to that screen it is never sent.
     skipped: Option<u64>,
+    /// The terminal that it is shown on, if the client lent it.
+    lent: Option<Lent>,
     /// The process waits rather than that this client loses bytes (`exec` on pipes).
     pub(crate) lossless: bool,
     /// At this moment the stream's head was at this offset.
@@ -112,6 +117,7 @@ impl Attachment {
             interactive: false,
             redraw: false,
             skipped: None,
+            lent: None,
             lossless: false,
             mark: (Instant::now(), head),
             finished: false,
@@ -123,6 +129,22 @@ impl Attachment {
         // A client cannot have consumed what was not sent.
         let consumed = offset.min(self.next);
         self.limit = self.limit.max(consumed.saturating_add(self.window));
+        if let Some(lent) = &mut self.lent {
+            lent.credit(consumed);
+        }
+    }
+
+    /// The client's terminal may be written to from here, once it has shown what it is sent next.
+    pub(crate) fn lend(&mut self, terminal: &OwnedFd) -> io::Result<()> {
+        self.lent = Some(Lent::new(terminal, self.next)?);
+        Ok(())
+    }
+
+    /// The client has something of its own to show at `offset`.
+    pub(crate) fn wait(&mut self, offset: u64) {
+        if let Some(lent) = &mut self.lent {
+            lent.wait(offset);
+        }
     }
 
     /// Whether it is a person's that does not keep up.
@@ -164,6 +186,7 @@ impl Connection {
             gone: false,
             hearing: false,
             lost: false,
+            handed: None,
             since: Instant::now(),
             subscribed: false,
             attachments: Vec::new(),
@@ -171,6 +194,12 @@ impl Connection {
             wants_write: false,
             closing: false,
         }
+    }
+
+    /// Of this process it is sent no more, and types no more into it.
+    pub(crate) fn end_attachment(&mut self, process: ProcessId) {
+        self.attachments.retain(|it| it.stream.process() != process);
+        self.inputs.retain(|it| it.process != process);
     }
 
     /// Everything that was to be sent is in the socket.
@@ -315,6 +344,7 @@ impl Connection {
         mut reply: Option<&mut Vec<u8>>,
     ) -> io::Result<bool> {
         let mut buffer = Vec::new();
+        let answers = reply.is_some();
         loop {
             if !self.flush()? {
                 return Ok(false);
@@ -367,8 +397,16 @@ impl Connection {
             }
             let next = attachment.next;
             match output.piece(log.0, log.1, next, allowed, &mut buffer) {
-                Piece::Ring(parts) => self.data(index, stream, next, parts)?,
-                Piece::Log(len) => self.data(index, stream, next, [&buffer[..len], &[]])?,
+                Piece::Ring(parts) => {
+                    let lent = &mut self.attachments[index].lent;
+                    // A terminal that does not answer is not to be asked: its client leaves questions out.
+                    let lent = lent.as_mut().filter(|_| answers);
+                    match lent.map_or(0, |lent| lent.show(next, parts)) {
+                        0 => self.data(index, (stream, next), parts, 0)?,
+                        shown => self.data(index, (stream, next), first(parts, shown), SHOWN)?,
+                    }
+                }
+                Piece::Log(len) => self.data(index, (stream, next), [&buffer[..len], &[]], 0)?,
                 Piece::Gap(to) => {
                     // A person is not shown the oldest of what is left, only to fall behind again.
                     let to = self.attachments[index].present(output, to);
@@ -388,9 +426,9 @@ impl Connection {
     fn data(
         &mut self,
         index: usize,
-        stream: StreamId,
-        offset: u64,
+        (stream, offset): (StreamId, u64),
         parts: [&[u8]; 2],
+        flags: u8,
     ) -> io::Result<()> {
         let len = parts[0].len() + parts[1].len();
         self.attachments[index].next += len as u64;
@@ -399,7 +437,8 @@ impl Connection {
             self.push(&line);
             return Ok(());
         }
-        let header = Header::data(stream, offset, len as u32).encode();
+        let header = Header::data(stream, offset, len as u32);
+        let header = Header { flags, ..header }.encode();
         let slices = [
             IoSlice::new(&header),
             IoSlice::new(parts[0]),
@@ -441,7 +480,14 @@ impl Attachment {
         self.next = next;
         self.limit = self.limit.max(next.saturating_add(self.window));
         self.mark = (Instant::now(), head);
+        self.wait(next);
     }
+}
+
+/// The first `len` bytes of the two parts.
+fn first(parts: [&[u8]; 2], len: usize) -> [&[u8]; 2] {
+    let before = len.min(parts[0].len());
+    [&parts[0][..before], &parts[1][..len - before]]
 }
 
 /// Tells the client of a holder that cannot serve it why.

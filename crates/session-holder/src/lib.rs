@@ -10,6 +10,7 @@
 //! | `process`, `program`, `limits` | how a process comes to be |
 //! | `output`, `ring` | one stream: ring in memory, log on disk |
 //! | `serve`, `relay`, `connection` | clients, and how bytes reach them |
+//! | `lent` | a client's terminal that is written to directly |
 //! | `calls`, `typing`, `report` | what clients ask, type, and are told |
 //! | `given` | what was typed lately |
 //! | `lookout` | who waits for a text or for silence |
@@ -24,6 +25,7 @@ mod connection;
 mod environment;
 mod given;
 mod holder;
+mod lent;
 mod limits;
 mod lookout;
 mod output;

@@ -96,6 +96,31 @@ impl Holder {
         Ok(serde_json::to_value(attached).unwrap_or_default())
     }
 
+    /// A client lends the terminal that it shows `process` on; the descriptor came with the message.
+    pub(crate) fn lend(&mut self, number: u64, process: ProcessId) -> Result<(), Error> {
+        let connection = self.connections.get_mut(&number);
+        let lent = connection.and_then(|connection| {
+            let handed = connection.handed.take()?;
+            let mut attachments = connection.attachments.iter_mut();
+            let attachment = attachments.find(|it| it.stream.process() == process)?;
+            Some(attachment.lend(&handed))
+        });
+        lent.ok_or_else(|| Error::new(Code::Usage, "no terminal came, or nothing is shown on it"))?
+            .map_err(|error| Error::new(Code::Io, format!("not a terminal to write to: {error}")))
+    }
+
+    /// A client has seen enough of `process`.
+    pub(crate) fn leave(&mut self, number: u64, process: ProcessId) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.end_attachment(process);
+        }
+        self.elect(process);
+        self.size_process(process);
+        // What it had typed may be all that an end of input waited for.
+        self.give_input(process);
+        self.publish();
+    }
+
     /// Detaches the people attached to `process`, or to any, but not the caller.
     pub(crate) fn detach_others(&mut self, caller: u64, process: Option<ProcessId>) {
         let others: Vec<u64> = self
@@ -117,10 +142,7 @@ impl Holder {
                 .collect();
             detached.dedup();
             for process in detached {
-                connection
-                    .attachments
-                    .retain(|it| it.stream.process() != process);
-                connection.inputs.retain(|it| it.process != process);
+                connection.end_attachment(process);
                 connection.notify(&Notice::Detached { process });
                 left.push(process);
             }

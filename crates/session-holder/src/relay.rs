@@ -198,10 +198,7 @@ impl Holder {
                 (_, None) => continue,
             };
             if let Some(connection) = self.connections.get_mut(&number) {
-                connection
-                    .attachments
-                    .retain(|it| it.stream.process() != id);
-                connection.inputs.retain(|it| it.process != id);
+                connection.end_attachment(id);
                 connection.notify(&notice);
             }
             self.elect(id);

@@ -205,6 +205,11 @@ impl Holder {
         let from = process.outputs.first().map_or(0, |output| output.head());
         for (number, answers) in [(before, false), (elected, true)] {
             if let Some(number) = number.filter(|_| before.is_some()) {
+                let connection = self.connections.get_mut(&number);
+                for attachment in connection.into_iter().flat_map(|it| &mut it.attachments) {
+                    // What it held back of a question comes first.
+                    attachment.wait(from);
+                }
                 let notice = Notice::Answering {
                     process: id,
                     from,

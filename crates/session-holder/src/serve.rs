@@ -151,11 +151,18 @@ impl Holder {
                 return self.disconnect(number);
             }
             let Connection {
-                socket, decoder, ..
+                socket,
+                decoder,
+                handed,
+                ..
             } = connection;
             const PIECE: usize = 16 << 10;
             let space = decoder.space(PIECE);
-            let read = rustix::io::read(&*socket, space);
+            let received = session_sys::socket::receive(&*socket, space);
+            let read = received.map(|(read, came)| {
+                *handed = came.or(handed.take());
+                read
+            });
             decoder.filled(PIECE, *read.as_ref().unwrap_or(&0));
             let more = match read {
                 Ok(0) => return self.half_close(number),

@@ -5,7 +5,9 @@
 
 use serde_json::Value;
 
-use crate::{FIN, FrameType, HEADER_LEN, Header, MAX_CONTROL, PREFACE, Size, StreamId, text};
+use crate::{
+    FIN, FrameType, HEADER_LEN, Header, MAX_CONTROL, PREFACE, SHOWN, Size, StreamId, text,
+};
 
 /// What came in.
 #[derive(Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub enum Event<'a> {
         bytes: &'a [u8],
         /// The stream ends behind them.
         fin: bool,
+        /// The terminal that the receiver lent has shown them already.
+        shown: bool,
     },
     /// The peer consumed everything of `stream` below `offset`.
     Credit {
@@ -304,6 +308,7 @@ impl Decoder {
             offset: header.offset,
             bytes: &self.buffer[start..start + here],
             fin: header.flags & FIN != 0 && here == left,
+            shown: header.flags & SHOWN != 0,
         })
     }
 }

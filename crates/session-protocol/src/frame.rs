@@ -16,6 +16,8 @@ pub const MAX_SCREEN: usize = 16 << 20;
 pub const INPUT_WINDOW: u64 = 64 << 10;
 /// Flag of a DATA frame: the stream ends behind this frame's body.
 pub const FIN: u8 = 1;
+/// Flag of a DATA frame: the terminal that the receiver lent has shown this frame's body already.
+pub const SHOWN: u8 = 2;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +168,7 @@ pub struct Header {
     pub len: u32,
     /// What the body is.
     pub kind: FrameType,
-    /// [`FIN`] or 0; unknown bits are ignored.
+    /// [`FIN`] and [`SHOWN`]; unknown bits are ignored.
     pub flags: u8,
     /// The stream concerned, 0 for control frames.
     pub stream: StreamId,

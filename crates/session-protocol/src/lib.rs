@@ -21,7 +21,7 @@ pub use decoder::{Decoder, Event, ProtocolError};
 pub use error::{Code, Error};
 pub use frame::{
     Channel, FIN, FrameType, HEADER_LEN, Header, INPUT_WINDOW, MAX_CONTROL, MAX_DATA, MAX_SCREEN,
-    PREFACE, ProcessId, StreamId, VERSION, encode_control,
+    PREFACE, ProcessId, SHOWN, StreamId, VERSION, encode_control,
 };
 pub use message::{
     Attach, Attached, AttachedStream, Call, Found, From, Notice, ProcessInfo, Quiet, Read,

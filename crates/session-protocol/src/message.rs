@@ -87,6 +87,21 @@ pub enum Call {
         /// The new size.
         size: Size,
     },
+    /// Lend the terminal that a process is shown on, whose descriptor comes with this message (`SCM_RIGHTS`, unix(7)).
+    #[serde(rename = "process.lend")]
+    Lend {
+        /// The process attached to.
+        #[serde(default)]
+        process: ProcessId,
+    },
+    /// Neither watch a process nor type into it any more; answered once nothing more of it is sent, nor written to a
+    /// terminal that was lent.
+    #[serde(rename = "process.leave")]
+    Leave {
+        /// The process attached to.
+        #[serde(default)]
+        process: ProcessId,
+    },
     /// Send a signal to one process's process group.
     #[serde(rename = "process.signal")]
     SignalProcess {

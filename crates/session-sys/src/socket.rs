@@ -1,15 +1,17 @@
 //! Local sockets in a directory: any length of path, never open to others, not even for an instant.
 
 use std::ffi::CString;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen as start_listening,
-    socket_with, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
+    listen as start_listening, socket_with, socketpair,
 };
 
 /// Listens on a socket `name` in `directory`: non-blocking, close-on-exec, mode 0600 from the first instant.
@@ -79,6 +81,34 @@ pub fn peer_uid<Fd: AsFd>(fd: Fd) -> io::Result<u32> {
 /// that cannot be seen from here.
 pub fn peer_pid<Fd: AsFd>(fd: Fd) -> io::Result<i32> {
     Ok(peer(fd)?.pid)
+}
+
+/// Sends bytes and, with the first of them, a descriptor. How many bytes were taken: at least one, of any.
+pub fn send_with(socket: impl AsFd, bytes: &[u8], handed: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let handed = [handed];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&handed));
+    let bytes = [IoSlice::new(bytes)];
+    let send = || rustix::net::sendmsg(&socket, &bytes, &mut ancillary, SendFlags::NOSIGNAL);
+    Ok(rustix::io::retry_on_intr(send)?)
+}
+
+/// Receives bytes (0 at the end) and a descriptor, if one came with them; of several the first.
+pub fn receive(
+    socket: impl AsFd,
+    space: &mut [u8],
+) -> rustix::io::Result<(usize, Option<OwnedFd>)> {
+    let mut rights = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut rights);
+    let mut space = [IoSliceMut::new(space)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::net::recvmsg(&socket, &mut space, &mut ancillary, flags)?;
+    let handed = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut handed) => handed.next(),
+        _ => None,
+    });
+    Ok((received.bytes, handed))
 }
 
 #[allow(unsafe_code)] // rustix takes the pid for never 0, which it can be

@@ -11,6 +11,7 @@ mod doctor;
 mod echo;
 mod env;
 mod exec;
+mod lent;
 mod output;
 mod past;
 mod protocol;
