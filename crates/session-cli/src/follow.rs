@@ -12,16 +12,16 @@ use session_protocol::{
     Attach, Attached, Call, Channel, Code, From, Notice, ProcessId, Read, ReadResult, Size, Status,
     StreamId,
 };
-use session_store::{LogReader, ReadAt, Session};
+use session_store::{LogReader, Session};
 
 use crate::failure::Failure;
+use crate::lifecycle;
+use crate::merge::{Ahead, Merge};
 
 /// Bytes on their way to this client, a stream.
 const WINDOW: u64 = 256 << 10;
 /// Consumed bytes are told in portions of this.
 const PORTION: u64 = 64 << 10;
-/// What is read of a log at once.
-const PIECE: usize = 64 << 10;
 
 /// A part of the output.
 #[derive(Debug, PartialEq)]
@@ -54,8 +54,11 @@ pub(crate) enum Live {
 /// A reader of all output streams of the main process.
 pub(crate) struct Follow<'a> {
     session: &'a Session,
+    merge: Merge,
     tracks: Vec<Track>,
     connection: Option<Connection>,
+    /// There was something to follow.
+    joined: bool,
     /// What ends a wait for output, and that the size is to be known.
     attended: Option<BorrowedFd<'a>>,
     size: Option<Size>,
@@ -69,19 +72,11 @@ struct Track {
     reader: Option<LogReader>,
 }
 
-/// What was read of a log and is not given out yet.
-#[derive(Default)]
-struct Ahead {
-    bytes: Vec<u8>,
-    given: usize,
-    /// There are no bytes up to here.
-    gap: Option<u64>,
-}
-
 impl<'a> Follow<'a> {
     /// From where `from` says in each stream that is kept; a new one from its start.
     pub(crate) fn new(
         session: &'a Session,
+        merge: Merge,
         mut from: impl FnMut(&mut LogReader) -> io::Result<u64>,
     ) -> Result<Self, Failure> {
         let mut tracks = Vec::new();
@@ -98,8 +93,10 @@ impl<'a> Follow<'a> {
         }
         Ok(Self {
             session,
+            merge,
             tracks,
             connection: None,
+            joined: false,
             attended: None,
             size: None,
         })
@@ -113,6 +110,14 @@ impl<'a> Follow<'a> {
     /// The terminal's size behind what was given out last, as far as it is known.
     pub(crate) fn size(&self) -> Option<Size> {
         self.size
+    }
+
+    /// Why there was nothing to follow, where there was not.
+    pub(crate) fn missed(&self) -> Result<Option<String>, Failure> {
+        Ok(match self.joined {
+            true => None,
+            false => Some(self.session.status()?.sentence()),
+        })
     }
 
     /// When the byte at `offset` came, if that is known, and the offset of the next one whose time may be another.
@@ -209,7 +214,7 @@ impl<'a> Follow<'a> {
                 continue;
             }
             let bytes = match until {
-                Some(until) => ahead.lines(until - offset),
+                Some(until) => ahead.begun(until - offset, self.merge),
                 None => ahead.all(),
             };
             track.next += bytes.len() as u64;
@@ -408,11 +413,17 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = session_client::connect(self.session)? else {
             self.reopen()?;
             self.kept(each)?;
-            return Ok(Live::Ended);
+            let status = self.session.status()?;
+            // It did not end: nobody sees what it says.
+            return match status.unwatched {
+                true => Err(lifecycle::unwatched(&status)),
+                false => Ok(Live::Ended),
+            };
         };
         match self.attach(&mut connection, each) {
             Ok(()) => {
                 self.connection = Some(connection);
+                self.joined = true;
                 Ok(Live::More)
             }
             Err(Stop::Lost) => Ok(Live::More),
@@ -510,48 +521,6 @@ impl Track {
         }
         self.credited = self.next;
         Some(self.next)
-    }
-}
-
-impl Ahead {
-    /// Reads on behind `next` where there is no whole line; false at the end.
-    fn fill(&mut self, reader: &mut LogReader, next: u64) -> io::Result<bool> {
-        let has_line = self.bytes[self.given..].contains(&b'\n');
-        if self.gap.is_none() && !has_line && self.bytes.len() - self.given < PIECE {
-            self.bytes.drain(..self.given);
-            self.given = 0;
-            let kept = self.bytes.len();
-            self.bytes.resize(kept + PIECE, 0);
-            let (read, gap) = match reader.read_at(next + kept as u64, &mut self.bytes[kept..])? {
-                ReadAt::Bytes(read) => (read, None),
-                ReadAt::Gap { next } => (0, Some(next)),
-                ReadAt::End => (0, None),
-            };
-            self.bytes.truncate(kept + read);
-            self.gap = gap.filter(|_| kept == 0);
-        }
-        Ok(self.gap.is_some() || self.given < self.bytes.len())
-    }
-
-    /// The lines that begin within the next `len` bytes: those that are here whole, or else a part of one.
-    fn lines(&mut self, len: u64) -> &[u8] {
-        let bytes = &self.bytes[self.given..];
-        let begun = usize::try_from(len).map_or(bytes.len(), |len| len.min(bytes.len()));
-        let is_end = |byte: &u8| *byte == b'\n';
-        let behind = bytes[begun - 1..].iter().position(is_end);
-        let whole = behind.map(|behind| begun + behind);
-        let whole = whole.or_else(|| Some(bytes.iter().rposition(is_end)? + 1));
-        self.give(whole.unwrap_or(bytes.len()))
-    }
-
-    fn all(&mut self) -> &[u8] {
-        self.give(self.bytes.len() - self.given)
-    }
-
-    fn give(&mut self, len: usize) -> &[u8] {
-        let from = self.given;
-        self.given += len;
-        &self.bytes[from..self.given]
     }
 }
 

@@ -18,6 +18,7 @@ mod interactive;
 mod json;
 mod keys;
 mod lifecycle;
+mod merge;
 mod outlet;
 mod past;
 mod picture;

@@ -195,6 +195,8 @@ impl Holder {
             let found = found.or_else(|| search.unfinished(pattern));
             let found = found.or_else(|| over.then(|| search.cut(pattern)).flatten());
             if let Some(found) = found {
+                // Who is told of a line looks for it in the log next.
+                output.journal();
                 let found = Found {
                     stream: *channel,
                     offset: found.offset,

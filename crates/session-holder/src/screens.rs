@@ -1,14 +1,14 @@
 //! Whose terminal answers what a program asks, and what the holder does for screens between two events.
 //!
-//! A question (device attributes, cursor position, colours) has exactly one answer: that of the terminal that has been
-//! attached for longest, or, with none, the holder's own. Who is attached when a byte comes decides whose it is.
+//! A question (device attributes, cursor position, colours) has exactly one answer: that of the terminal that was typed at
+//! last, of the one attached first while none was, or, with none, the holder's own. Who it is when a byte comes decides.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde_json::Value;
 use session_protocol::{ByteString, Code, Error, Notice, ProcessId, ScreenResult, StreamId};
 
-use crate::connection::Connection;
 use crate::holder::Holder;
 use crate::screen::{Reply, Snapshot};
 
@@ -173,23 +173,20 @@ impl Holder {
             .is_some_and(|it| it.answerer == Some(number))
     }
 
-    /// Somebody came or went: decides whose terminal answers from now on.
+    /// Somebody came, went or typed: decides whose terminal answers from now on. One whose person is elsewhere may be one
+    /// that nothing comes back from.
     pub(crate) fn elect(&mut self, id: ProcessId) {
         let Some(process) = self.processes.get(&id) else {
             return;
         };
         let before = process.answerer;
-        let answers = |it: &&Connection| {
-            let mut inputs = it.inputs.iter();
-            inputs.any(|input| input.process == id && input.interactive)
-        };
-        let stays = before.filter(|number| self.connections.get(number).filter(answers).is_some());
-        let elected = stays.or_else(|| {
+        let answering = self.connections.iter().filter_map(|(number, connection)| {
+            let mut inputs = connection.inputs.iter();
+            let input = inputs.find(|input| input.process == id && input.interactive)?;
             // The lowest number came first.
-            let mut connections = self.connections.iter();
-            let elected = connections.find(|(_, it)| answers(it));
-            elected.map(|(number, _)| *number)
+            Some((input.typed, Reverse(*number)))
         });
+        let elected = answering.max().map(|(_, Reverse(number))| number);
         if before == elected || !process.is_pty() {
             return;
         }

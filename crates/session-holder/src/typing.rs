@@ -110,6 +110,9 @@ impl Holder {
         {
             input.typed = now;
         }
+        if !self.answers(number, process) {
+            self.elect(process);
+        }
         self.size_process(process);
     }
 
@@ -158,6 +161,9 @@ impl Holder {
         if let Some(id) = id {
             let until = input.received;
             input.waiting.push_back(Unanswered { until, id, offset });
+        }
+        if input.interactive && !session_terminal::is_report(data) {
+            self.lead(number, process);
         }
         self.give_input(process);
     }

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::failure::{Failure, eprint_line};
 use crate::follow::{Follow, Live, Part};
 use crate::json;
+use crate::merge::Merge;
 
 /// Show a session's output
 ///
@@ -59,7 +60,7 @@ impl Logs {
             ));
         }
         let session = context.session(&self.name)?;
-        let mut follow = Follow::new(&session, |reader| self.begin(reader))?;
+        let mut follow = Follow::new(&session, Merge::Lines, |reader| self.begin(reader))?;
         if let Some(lines) = self.lines {
             follow.last_lines(lines)?;
         }
@@ -74,17 +75,22 @@ impl Logs {
         let mut each = |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
         follow.kept(&mut each)?;
         printer.live = true;
+        let mut followed = Ok(Live::More);
         if self.follow {
-            loop {
+            while let Ok(Live::More | Live::Quiet) = followed {
                 printer.out.flush().map_err(Failure::output)?;
                 let mut each =
                     |follow: &mut Follow<'_>, part: Part<'_>| printer.print(follow, part);
-                if let Live::Ended = follow.live(&mut each)? {
-                    break;
-                }
+                followed = follow.live(&mut each);
             }
         }
         printer.finish(&mut follow)?;
+        followed?;
+        if self.follow
+            && let Some(why) = follow.missed()?
+        {
+            context.remark(why);
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -275,7 +281,7 @@ mod tests {
     }
 
     fn printed(session: &Session, raw: bool, json: bool) -> String {
-        let mut follow = Follow::new(session, |_| Ok(0)).unwrap();
+        let mut follow = Follow::new(session, Merge::Lines, |_| Ok(0)).unwrap();
         let mut printer = Printer {
             raw,
             timestamps: json,
@@ -357,7 +363,7 @@ mod tests {
         err.append(&[b"between\n"], at(2)).unwrap();
         out.append(&[b"gun\n", &b"late\n".repeat(1000)], at(3))
             .unwrap();
-        let mut follow = Follow::new(&session, |_| Ok(0)).unwrap();
+        let mut follow = Follow::new(&session, Merge::Lines, |_| Ok(0)).unwrap();
         let mut parts = Vec::new();
         let mut each = |_: &mut Follow<'_>, part: Part<'_>| {
             if let Part::Bytes { bytes, .. } = part {

@@ -20,6 +20,7 @@ use crate::cast::{Cast, Header};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Follow, Live, Part};
+use crate::merge::Merge;
 
 /// How long the end of a recording may take once a signal asked for it, for who reads it may not read on.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ impl Record {
         // Before the file: what is recorded must not be missing because a signal came too early.
         let over = self.follow.then(ended_by_signal).transpose()?;
         let mut begin = Begin::new(&status, self.all);
-        let mut follow = Follow::new(&session, |reader| begin.find(reader))?;
+        let mut follow = Follow::new(&session, Merge::Bytes, |reader| begin.find(reader))?;
         let out = self.open()?;
         if begin.gone > 0 {
             let gone = begin.gone;
@@ -90,11 +91,17 @@ impl Record {
         }
         follow.kept(&mut each)?;
         recorder.live = true;
-        if let Some(over) = &over {
-            recorder.follow(&mut follow, over)?;
-        }
+        let followed = over
+            .as_ref()
+            .map_or(Ok(()), |over| recorder.follow(&mut follow, over));
         let finished = recorder.cast.finish().map(drop);
         finished.map_err(|why| self.failed(why))?;
+        followed?;
+        if over.is_some()
+            && let Some(why) = follow.missed()?
+        {
+            context.remark(why);
+        }
         if !self.is_stdout() {
             context.verbose(format!("Recorded in {}", self.file.display()))?;
         }

@@ -15,6 +15,7 @@ use session_terminal::{Pattern, Search};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Follow, Part};
+use crate::merge::Merge;
 use crate::{changes, lifecycle};
 
 const STATES: [&str; 6] = [
@@ -188,7 +189,7 @@ impl Wait {
             (None, Some(started)) => reader.since(Timestamp::from_millis(started.millis() - 15)),
             (None, None) => reader.start(),
         };
-        if let Some(found) = search(Follow::new(session, begin)?, pattern)? {
+        if let Some(found) = search(Follow::new(session, Merge::Lines, begin)?, pattern)? {
             return Ok(Some(serde_json::to_value(found).unwrap_or_default()));
         }
         if !is_over {

@@ -1,6 +1,10 @@
 //! `logs`, `send` and `wait`: a session read and driven without a terminal.
 
-use crate::support::{Fifo, Sandbox};
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use rustix::process::Signal;
+
+use crate::support::{Fifo, Sandbox, kill};
 
 #[test]
 fn logs_show_lines_and_raw_bytes() {
@@ -119,6 +123,31 @@ fn following_ends_with_the_session() {
     session.ok(["send", "f", "word", "--keys", "Enter"]);
     let followed = String::from_utf8(follow.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(followed, "first\nword\nsecond word\n");
+}
+
+#[test]
+fn who_follows_is_told_why_nothing_follows() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "f", "--", "sh", "-c", "echo said; exec cat"]);
+    session.ok(["wait", "f", "--text", "said", "--timeout", "30s"]);
+    let mut follow = session.command(["logs", "-f", "f"]);
+    let follow = follow
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(follow.stdout.unwrap()).lines();
+    assert_eq!(out.next().unwrap().unwrap(), "said");
+    kill(session.holders()[0], Signal::KILL);
+    let mut why = String::new();
+    follow.stderr.unwrap().read_to_string(&mut why).unwrap();
+    assert!(why.contains("the holder of session 'f' is gone"), "{why}");
+    session.ok(["stop", "f"]);
+    for verb in [&["logs", "-f", "f"][..], &["record", "--follow", "f", "-"]] {
+        let ran = session.run(verb);
+        assert!(ran.err.contains("Session 'f' is stopped"), "{}", ran.err);
+        assert_eq!(ran.code, 0);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What programs ask their terminal is answered exactly once: by the terminal of the client that attached first, or by
+//! What programs ask their terminal is answered exactly once: by the terminal that was typed at last, or by
 //! the holder where nobody has one.
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -341,6 +341,23 @@ fn the_clients_are_told_whose_turn_it_is() {
         message["method"] == "process.answering"
     });
     assert_eq!(told["params"]["answers"], true);
+}
+
+#[test]
+fn who_types_is_asked_from_then_on() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "q", "cat"]);
+    let (mut first, _) = attached(&session);
+    let (mut second, told) = attached(&session);
+    assert_eq!(told["result"]["answers"], false);
+    let write = json!({ "id": 2, "method": "process.write", "params": { "data": "x" } });
+    writeln!(second.0, "{write}").unwrap();
+    for (client, answers) in [(&mut second, true), (&mut first, false)] {
+        let told = next(&mut client.1, |message| {
+            message["method"] == "process.answering"
+        });
+        assert_eq!(told["params"]["answers"], answers);
+    }
 }
 
 type Client = (UnixStream, Lines<BufReader<UnixStream>>);

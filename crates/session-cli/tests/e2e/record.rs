@@ -285,3 +285,20 @@ fn a_session_on_pipes_is_recorded_too() {
     lines.sort_unstable();
     assert_eq!(lines, ["err", "more", "out"]);
 }
+
+#[test]
+fn a_line_that_is_not_ended_holds_back_nothing() {
+    let session = Sandbox::new();
+    // Each at a time of its own, as the log tells it.
+    let run = "printf be; sleep 0.03; echo between >&2; sleep 0.03; echo gun";
+    let create = ["create", "-n", "x", "--no-pty", "--restart", "no"];
+    session.ok(create.iter().chain(&["--", "sh", "-c", run]));
+    session.reaches("x", "exited");
+    session.ok(["record", "x", "x.cast"]);
+    let recording = session.recording("x.cast");
+    assert_eq!(recording.data("o"), "bebetween\r\ngun\r\n");
+    let times: Vec<f64> = recording.events.iter().map(|(at, ..)| *at).collect();
+    assert!(times.is_sorted_by(|one, other| one < other), "{times:?}");
+    // To read, it is lines.
+    assert_eq!(session.ok(["logs", "x"]), "begun\nbetween\n");
+}
