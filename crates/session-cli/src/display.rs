@@ -42,8 +42,10 @@ pub(crate) struct Display<'a> {
     credited: u64,
     /// The holder may write to the terminal, too.
     lent: bool,
-    /// Bytes that were shown here since.
+    /// Bytes that came since the last credit and were shown here.
     relayed: usize,
+    /// Among those that the holder showed since was an escape sequence.
+    acted: bool,
 }
 
 impl<'a> Display<'a> {
@@ -67,6 +69,7 @@ impl<'a> Display<'a> {
             credited: from,
             lent: false,
             relayed: 0,
+            acted: false,
         };
         display.show(KEEP_TITLE)?;
         Ok(display)
@@ -82,9 +85,9 @@ impl<'a> Display<'a> {
         self.turns.push_back((offset, answers));
     }
 
-    /// The holder may write to the terminal, too, whenever it was told that everything before is shown.
-    pub(crate) fn lend(&mut self) {
-        self.lent = true;
+    /// The holder may write to the terminal, too, whenever it was told that everything before is shown; or it does not.
+    pub(crate) fn lend(&mut self, lent: bool) {
+        self.lent = lent;
     }
 
     pub(crate) fn is_lent(&self) -> bool {
@@ -94,6 +97,7 @@ impl<'a> Display<'a> {
     /// Output came that the holder has written to the terminal already.
     pub(crate) fn shown(&mut self, offset: u64, bytes: &[u8]) {
         self.next = offset + bytes.len() as u64;
+        self.acted |= bytes.contains(&0x1b);
         self.screen.watch(bytes);
     }
 
@@ -169,15 +173,15 @@ impl<'a> Display<'a> {
         let consumed = self.next.saturating_sub(self.outlet.pending() as u64);
         let due = match self.relayed {
             _ if !self.is_lent_and_idle() => PORTION,
-            // The holder waits for nothing, but goes on only so far.
-            0 => LITTLE as u64,
-            1..=LITTLE => 1,
+            // The holder goes on only so far, and behind a sequence not with another.
+            0 if !self.acted => LITTLE as u64,
+            ..=LITTLE => 1,
             _ => PORTION,
         };
         if consumed < self.credited + due {
             return None;
         }
-        self.relayed = 0;
+        (self.relayed, self.acted) = (0, false);
         self.credited = consumed;
         Some(consumed)
     }
@@ -222,7 +226,7 @@ mod tests {
     }
 
     /// Everything that has come; a read gives a part of it.
-    fn shown(master: &std::os::fd::OwnedFd) -> String {
+    fn shown_on(master: &std::os::fd::OwnedFd) -> String {
         let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
         loop {
             match rustix::io::read(master, &mut buffer) {
@@ -238,7 +242,7 @@ mod tests {
         let (master, mut display, _slave) = display(true);
         display.screen(8, Size::default(), b"drawn").unwrap();
         display.data(8, b"\x1b[6n").unwrap();
-        assert_eq!(shown(&master), "\x1b[22;0tdrawn\x1b[6n");
+        assert_eq!(shown_on(&master), "\x1b[22;0tdrawn\x1b[6n");
     }
 
     #[test]
@@ -252,7 +256,7 @@ mod tests {
             .screen(8, size, b"\x1b[50;100Hfar\x1b[49;1Hbottom\x1b[50;1H")
             .unwrap();
         let mut terminal = Screen::new(24, 80);
-        let drawn = shown(&master);
+        let drawn = shown_on(&master);
         terminal.feed(drawn.as_bytes());
         assert!(drawn.contains("bottom"), "{drawn:?}");
         assert!(!drawn.contains("\x1b[50;"), "{drawn:?}");
@@ -266,7 +270,7 @@ mod tests {
         display.data(10, b"\x1b[c\x1b\x1b[6nc").unwrap();
         display.turn(22, false);
         display.data(22, b"\x1b[6nd").unwrap();
-        assert_eq!(shown(&master), "\x1b[22;0ta\x1b[1mb\x1b\x1b[6ncd");
+        assert_eq!(shown_on(&master), "\x1b[22;0ta\x1b[1mb\x1b\x1b[6ncd");
     }
 
     #[test]
@@ -275,10 +279,48 @@ mod tests {
         display.data(0, &[b'x'; 300_000]).unwrap();
         assert_eq!(display.credit(), None);
         while display.outlet.pending() > 0 {
-            shown(&master);
+            shown_on(&master);
             display.outlet.flush().unwrap();
         }
         assert_eq!(display.credit(), Some(300_000));
         assert_eq!(display.credit(), None);
+    }
+
+    #[test]
+    fn the_holder_is_told_at_once_of_little_and_of_more_after_a_pause() {
+        let (master, mut display, _slave) = display(true);
+        display.data(0, b"unlent").unwrap();
+        assert_eq!(display.credit(), None);
+        display.lend(true);
+        assert_eq!(display.credit(), Some(6));
+        display.data(6, &[b'x'; LITTLE + 1]).unwrap();
+        assert_eq!((display.credit(), display.is_owing()), (None, true));
+        display.pause();
+        let shown = 7 + LITTLE as u64;
+        assert_eq!(display.credit(), Some(shown));
+        // What the holder shows, it knows: it is told how far this client has come, now and then.
+        display.shown(shown, b"text");
+        assert_eq!((display.credit(), display.is_owing()), (None, false));
+        display.shown(shown + 4, &[b'x'; LITTLE]);
+        assert_eq!(display.credit(), Some(shown + 4 + LITTLE as u64));
+        display.shown(1600, b"\x1b[m");
+        assert_eq!(display.credit(), Some(1603));
+        shown_on(&master);
+        display.data(1603, &[b'x'; 20_000]).unwrap();
+        assert!(display.outlet.pending() > 0, "the terminal is full");
+        display.pause();
+        assert_eq!((display.credit(), display.is_owing()), (None, false));
+    }
+
+    #[test]
+    fn what_the_holder_shows_is_not_shown_again_but_known() {
+        let (master, mut display, _slave) = display(true);
+        display.shown(0, b"\x1b[?1049h");
+        display.leave();
+        let all = shown_on(&master);
+        assert!(
+            !all.contains("1049h") && all.contains("\x1b[?1047l"),
+            "{all:?}"
+        );
     }
 }

@@ -137,9 +137,12 @@ fn exit_code(code: Code) -> u8 {
     }
 }
 
+/// Characters of a wrong value that are shown: it is known to who gave it.
+const LONGEST_VALUE: usize = 80;
+
 /// Help and version are printed here; a real error becomes one line.
-fn usage(error: clap::Error, verb: Option<&str>) -> Result<Told, ExitCode> {
-    use clap::error::ErrorKind;
+fn usage(mut error: clap::Error, verb: Option<&str>) -> Result<Told, ExitCode> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
     match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
@@ -149,6 +152,12 @@ fn usage(error: clap::Error, verb: Option<&str>) -> Result<Told, ExitCode> {
             return Err(ExitCode::from(error.exit_code() as u8));
         }
         _ => {}
+    }
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && let Some((end, _)) = value.char_indices().nth(LONGEST_VALUE)
+    {
+        let short = format!("{}\u{2026}", &value[..end]);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(short));
     }
     let help = verb.map_or_else(
         || "try `session --help`".to_owned(),
@@ -347,6 +356,15 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&told.line(true)).unwrap();
         assert_eq!(json["error"]["code"], "not_found");
         assert_eq!(json["error"]["message"], "no\\n\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_in_full() {
+        let long = "x".repeat(2000);
+        let arguments = ["session", "wait", "x", "--text", &long];
+        let error = crate::command().try_get_matches_from(arguments);
+        let line = told(error.unwrap_err().into()).line(false);
+        assert!(line.contains("xxx\u{2026}'") && line.len() < 300, "{line}");
     }
 
     #[test]

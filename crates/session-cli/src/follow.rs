@@ -57,8 +57,8 @@ pub(crate) struct Follow<'a> {
     merge: Merge,
     tracks: Vec<Track>,
     connection: Option<Connection>,
-    /// There was something to follow.
-    joined: bool,
+    /// The holder said that the process ended.
+    told: bool,
     /// What ends a wait for output, and that the size is to be known.
     attended: Option<BorrowedFd<'a>>,
     size: Option<Size>,
@@ -96,7 +96,7 @@ impl<'a> Follow<'a> {
             merge,
             tracks,
             connection: None,
-            joined: false,
+            told: false,
             attended: None,
             size: None,
         })
@@ -112,12 +112,16 @@ impl<'a> Follow<'a> {
         self.size
     }
 
-    /// Why there was nothing to follow, where there was not.
-    pub(crate) fn missed(&self) -> Result<Option<String>, Failure> {
-        Ok(match self.joined {
-            true => None,
-            false => Some(self.session.status()?.sentence()),
-        })
+    /// Why no more follows, where nobody said so: it did not run, or its holder was killed.
+    pub(crate) fn untold(&self) -> Result<Option<String>, Failure> {
+        if self.told {
+            return Ok(None);
+        }
+        let status = self.session.status()?;
+        match status.unwatched {
+            true => Err(lifecycle::unwatched(&status)),
+            false => Ok(Some(status.sentence())),
+        }
     }
 
     /// When the byte at `offset` came, if that is known, and the offset of the next one whose time may be another.
@@ -311,7 +315,10 @@ impl<'a> Follow<'a> {
                     self.skip(stream.channel(), offset, each)?;
                     None
                 }
-                Some(Incoming::Notice(Notice::Ended(_))) => return Ok(Live::Ended),
+                Some(Incoming::Notice(Notice::Ended(_))) => {
+                    self.told = true;
+                    return Ok(Live::Ended);
+                }
                 // Started anew with other streams: those are to be joined.
                 Some(Incoming::Notice(Notice::Detached {
                     process: ProcessId::MAIN,
@@ -413,17 +420,11 @@ impl<'a> Follow<'a> {
         let Some(mut connection) = session_client::connect(self.session)? else {
             self.reopen()?;
             self.kept(each)?;
-            let status = self.session.status()?;
-            // It did not end: nobody sees what it says.
-            return match status.unwatched {
-                true => Err(lifecycle::unwatched(&status)),
-                false => Ok(Live::Ended),
-            };
+            return Ok(Live::Ended);
         };
         match self.attach(&mut connection, each) {
             Ok(()) => {
                 self.connection = Some(connection);
-                self.joined = true;
                 Ok(Live::More)
             }
             Err(Stop::Lost) => Ok(Live::More),

@@ -74,6 +74,8 @@ pub(crate) struct Interactive<'a> {
     taken: u64,
     /// Typed, but more than the holder grants.
     typed: Vec<u8>,
+    /// The call that lends the terminal.
+    lending: Option<u64>,
     /// It is over once everything is shown.
     over: Option<Outcome>,
     resized: bool,
@@ -94,12 +96,14 @@ impl<'a> Interactive<'a> {
         let from = stream.map_or(0, |stream| stream.from);
         let size = terminal::size();
         let mut display = Display::new(io::stdout(), size, from, past, attached.answers)?;
+        let mut lending = None;
         // Who only looks on does not answer either, and nothing is written to a terminal that does not.
         if attached.input.is_some()
             && let Some(terminal) = display.outlet.terminal()
-            && connection.lend(process, terminal).is_ok()
+            && let Ok(id) = connection.lend(process, terminal)
         {
-            display.lend();
+            display.lend(true);
+            lending = Some(id);
         }
         Ok(Self {
             connection,
@@ -108,6 +112,7 @@ impl<'a> Interactive<'a> {
             raw,
             scanner,
             display,
+            lending,
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
@@ -143,7 +148,10 @@ impl<'a> Interactive<'a> {
         let left = self
             .connection
             .call_until::<Value>(Call::Leave { process }, until);
-        while let (Ok(_), Ok(Some(incoming))) = (&left, self.connection.poll()) {
+        if left.is_err() {
+            return;
+        }
+        while let Ok(Some(incoming)) = self.connection.poll() {
             if let Incoming::Data {
                 offset,
                 bytes,
@@ -273,6 +281,11 @@ impl<'a> Interactive<'a> {
                 }
                 Some(Incoming::Notice(Notice::Detached { process })) if process == self.process => {
                     self.over = Some(Outcome::Detached);
+                }
+                Some(Incoming::Response(response))
+                    if self.lending.is_some_and(|id| response.id == id) =>
+                {
+                    self.display.lend(response.outcome.is_ok());
                 }
                 // Answers to calls that nobody waits for, changes that nobody asked for.
                 Some(Incoming::Response(_) | Incoming::Notice(_) | Incoming::Other) => {}

@@ -36,7 +36,7 @@ pub struct Connection {
     /// What came while a call waited for its answer.
     queued: VecDeque<Kept>,
     /// The bytes that [`Connection::poll`] lent out of the queue last.
-    lent: Vec<u8>,
+    popped: Vec<u8>,
     /// What is to be written, the preface first; empty but for its memory between calls.
     unsent: Vec<u8>,
 }
@@ -69,7 +69,7 @@ impl Connection {
             greet_by: None,
             next_id: 0,
             queued: VecDeque::new(),
-            lent: Vec::new(),
+            popped: Vec::new(),
             unsent: PREFACE.to_vec(),
         }
     }
@@ -146,18 +146,21 @@ impl Connection {
 
     /// Lends the terminal that the output of `process` is shown on: the holder may write a little to it before it sends
     /// the same as [`Incoming::Data`] with `shown`, whenever [`Connection::credit`] has told that everything before is
-    /// shown. It is the caller's alone again once [`Call::Leave`] is answered.
+    /// shown. It is the caller's alone again once [`Call::Leave`] is answered. The answer comes as [`Incoming::Response`] with
+    /// the id returned here; refused, everything comes as ever.
     ///
     /// # Errors
     /// [`Error::Closed`] if the holder is gone; [`Error::Io`].
-    pub fn lend(&mut self, process: ProcessId, terminal: BorrowedFd<'_>) -> Result<(), Error> {
+    pub fn lend(&mut self, process: ProcessId, terminal: BorrowedFd<'_>) -> Result<u64, Error> {
         self.flush()?;
-        let call = Call::Lend { process };
-        let message = encode_control(&Request { id: None, call }.to_json());
+        self.next_id += 1;
+        let (id, call) = (Some(self.next_id.into()), Call::Lend { process });
+        let message = encode_control(&Request { id, call }.to_json());
         let sent = session_sys::socket::send_with(&self.stream, &message, terminal)
             .map_err(Error::io("lend the terminal to the session's holder"))?;
         self.unsent.extend_from_slice(&message[sent..]);
-        self.flush()
+        self.flush()?;
+        Ok(self.next_id)
     }
 
     fn request(&mut self, id: Option<Value>, call: Call) -> Result<(), Error> {
@@ -207,11 +210,11 @@ impl Connection {
                 fin,
                 shown,
             }) => {
-                self.lent = bytes;
+                self.popped = bytes;
                 return Ok(Some(Incoming::Data {
                     stream,
                     offset,
-                    bytes: &self.lent,
+                    bytes: &self.popped,
                     fin,
                     shown,
                 }));

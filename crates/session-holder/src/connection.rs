@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use session_protocol::{
-    Decoder, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId, Response, SHOWN,
-    Size, StreamId, encode_control, text,
+    Code, Decoder, Error, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId,
+    Response, SHOWN, Size, StreamId, encode_control, text,
 };
 
 use crate::lent::Lent;
@@ -199,7 +199,13 @@ impl Connection {
     /// Of this process it is sent no more, and types no more into it.
     pub(crate) fn end_attachment(&mut self, process: ProcessId) {
         self.attachments.retain(|it| it.stream.process() != process);
-        self.inputs.retain(|it| it.process != process);
+        let mut inputs = self.inputs.extract_if(.., |it| it.process == process);
+        let unanswered: Vec<_> = inputs.by_ref().flat_map(|input| input.waiting).collect();
+        drop(inputs);
+        for write in unanswered {
+            let why = "detached before the process took it";
+            self.respond(Some(write.id), Err(Error::new(Code::NotRunning, why)));
+        }
     }
 
     /// Everything that was to be sent is in the socket.
@@ -401,7 +407,7 @@ impl Connection {
                     let lent = &mut self.attachments[index].lent;
                     // A terminal that does not answer is not to be asked: its client leaves questions out.
                     let lent = lent.as_mut().filter(|_| answers);
-                    match lent.map_or(0, |lent| lent.show(next, parts)) {
+                    match lent.map_or(0, |lent| lent.show(next, parts, &self.socket)) {
                         0 => self.data(index, (stream, next), parts, 0)?,
                         shown => self.data(index, (stream, next), first(parts, shown), SHOWN)?,
                     }
@@ -505,5 +511,29 @@ fn send(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
             Err(rustix::io::Errno::INTR) => {}
             other => return Ok(other?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_for_a_client_is_shown_before_its_terminal_is_written_to() {
+        let (_master, slave) = session_sys::pty::open(24, 80).unwrap();
+        let (_client, socket) = session_sys::socket::pair().unwrap();
+        let stream = StreamId::new(ProcessId::MAIN, session_protocol::Channel::Pty);
+        let mut attachment = Attachment::new(stream, 0, 1 << 20, 0);
+        attachment.lend(&slave).unwrap();
+        let shows = |attachment: &mut Attachment, offset| {
+            attachment.next = offset;
+            attachment.credit(offset);
+            let lent = attachment.lent.as_mut();
+            lent.map(|lent| lent.show(offset, [b"x", b""], &socket))
+        };
+        assert_eq!(shows(&mut attachment, 5), Some(1));
+        attachment.skip_to(9, 9);
+        assert_eq!(shows(&mut attachment, 9), Some(0));
+        assert_eq!(shows(&mut attachment, 10), Some(1));
     }
 }

@@ -96,29 +96,42 @@ impl Holder {
         Ok(serde_json::to_value(attached).unwrap_or_default())
     }
 
-    /// A client lends the terminal that it shows `process` on; the descriptor came with the message.
+    /// A client that types lends the terminal that it shows `process` on; the descriptor came with the message.
     pub(crate) fn lend(&mut self, number: u64, process: ProcessId) -> Result<(), Error> {
         let connection = self.connections.get_mut(&number);
         let lent = connection.and_then(|connection| {
             let handed = connection.handed.take()?;
+            // A line of JSON has no way to say that its text is shown already.
+            let types = !connection.decoder.is_text() && connection.input(process)?.interactive;
             let mut attachments = connection.attachments.iter_mut();
-            let attachment = attachments.find(|it| it.stream.process() == process)?;
+            let attachment = attachments.find(|it| types && it.stream.process() == process)?;
             Some(attachment.lend(&handed))
         });
-        lent.ok_or_else(|| Error::new(Code::Usage, "no terminal came, or nothing is shown on it"))?
+        let nothing = "no terminal came, or nothing is shown on it that is typed at";
+        lent.ok_or_else(|| Error::new(Code::Usage, nothing))?
             .map_err(|error| Error::new(Code::Io, format!("not a terminal to write to: {error}")))
     }
 
     /// A client has seen enough of `process`.
     pub(crate) fn leave(&mut self, number: u64, process: ProcessId) {
-        if let Some(connection) = self.connections.get_mut(&number) {
+        if let Some(connection) = self.connections.get_mut(&number)
+            && connection
+                .attachments
+                .iter()
+                .any(|it| it.stream.process() == process)
+        {
             connection.end_attachment(process);
+            self.left(process);
+            self.publish();
         }
+    }
+
+    /// A client types into `process` no more.
+    pub(crate) fn left(&mut self, process: ProcessId) {
         self.elect(process);
         self.size_process(process);
         // What it had typed may be all that an end of input waited for.
         self.give_input(process);
-        self.publish();
     }
 
     /// Detaches the people attached to `process`, or to any, but not the caller.

@@ -203,7 +203,8 @@ impl Holder {
         for (number, answers) in [(before, false), (elected, true)] {
             if let Some(number) = number.filter(|_| before.is_some()) {
                 let connection = self.connections.get_mut(&number);
-                for attachment in connection.into_iter().flat_map(|it| &mut it.attachments) {
+                let attachments = connection.into_iter().flat_map(|it| &mut it.attachments);
+                for attachment in attachments.filter(|it| it.stream.process() == id) {
                     // What it held back of a question comes first.
                     attachment.wait(from);
                 }

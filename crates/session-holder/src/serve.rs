@@ -159,7 +159,10 @@ impl Holder {
             const PIECE: usize = 16 << 10;
             let space = decoder.space(PIECE);
             let received = session_sys::socket::receive(&*socket, space);
+            let mut cut = false;
             let read = received.map(|(read, came)| {
+                // A read stops behind a message that brings a descriptor.
+                cut = came.is_some();
                 *handed = came.or(handed.take());
                 read
             });
@@ -169,7 +172,7 @@ impl Holder {
                 Ok(read) => {
                     taken += read;
                     // Less than there was room for: that was all, and saying so takes no second read.
-                    read == PIECE
+                    read == PIECE || cut
                 }
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(rustix::io::Errno::AGAIN) => return,
@@ -224,6 +227,10 @@ impl Holder {
         self.hear_all(number);
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.hearing = false;
+            if connection.decoder.is_empty() {
+                // It belonged to one of the messages that were acted on.
+                connection.handed = None;
+            }
             if std::mem::take(&mut connection.lost) {
                 // There may be more in the socket, which is heard first.
                 self.hear_out(number);
@@ -298,10 +305,7 @@ impl Holder {
         self.await_strangers(Instant::now());
         self.resume_sources();
         for process in processes {
-            self.elect(process);
-            self.size_process(process);
-            // What it had typed may be all that an end of input waited for.
-            self.give_input(process);
+            self.left(process);
         }
         if counted {
             self.publish();

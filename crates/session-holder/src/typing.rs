@@ -28,7 +28,7 @@ const ACKNOWLEDGED: u64 = INPUT_WINDOW / 4;
 pub(crate) struct Unanswered {
     /// It is answered when so many bytes of the connection were taken in all, …
     until: u64,
-    id: Value,
+    pub(crate) id: Value,
     /// … with the offset in the output at which it came.
     offset: u64,
 }

@@ -150,6 +150,11 @@ impl Decoder {
         self.buffer.shrink_to_fit();
     }
 
+    /// Whether everything that has come was handed out.
+    pub fn is_empty(&self) -> bool {
+        self.come == self.taken
+    }
+
     /// Whether the peer speaks newline-delimited JSON.
     pub fn is_text(&self) -> bool {
         self.mode == Mode::Text

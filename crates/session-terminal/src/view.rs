@@ -6,7 +6,7 @@ use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{self, Flags};
 use alacritty_terminal::vte::ansi::{self, CursorShape, NamedColor};
 
-use crate::bits::{BLINK, without_overline};
+use crate::bits::{BLINK, is_overlined, without_overline};
 use crate::query;
 use crate::screen::Screen;
 
@@ -47,6 +47,8 @@ pub struct Style {
     pub hidden: bool,
     /// Crossed out.
     pub strikeout: bool,
+    /// A line above the text.
+    pub overline: bool,
     /// Where a click leads; without control characters.
     pub link: Option<String>,
 }
@@ -338,6 +340,7 @@ fn style(cell: &cell::Cell) -> Style {
         inverse: has(Flags::INVERSE),
         hidden: has(Flags::HIDDEN),
         strikeout: has(Flags::STRIKEOUT),
+        overline: is_overlined(cell.flags),
         link: link.map(|link| link.uri().chars().filter(|c| !c.is_control()).collect()),
     }
 }

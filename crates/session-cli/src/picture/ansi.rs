@@ -59,6 +59,7 @@ fn attributes(style: &Style) -> Vec<String> {
         (style.inverse, "7"),
         (style.hidden, "8"),
         (style.strikeout, "9"),
+        (style.overline, "53"),
     ] {
         if is_set {
             parameters.push(code.to_owned());
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_it_shows_is_the_screen() {
-        let output = "\x1b[2;3;5;7;8;9;4:3;38;5;200;48;2;1;2;3;58:5:9ma\x1b[0;21;97;101mb\x1b[0;4:4mc\x1b[0;4:5md\r\n\
+        let output = "\x1b[2;3;5;7;8;9;53;4:3;38;5;200;48;2;1;2;3;58:5:9ma\x1b[0;21;97;101mb\x1b[0;4:4mc\x1b[0;4:5md\r\n\
             \x1b[7m  \x1b[m\u{4f60}e\u{301}\r\n\r\nlast row, and full!!";
         let screen = shown(output);
         let copy = shown(&ansi(&screen).trim_end_matches('\n').replace('\n', "\r\n"));

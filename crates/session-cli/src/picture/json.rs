@@ -133,6 +133,8 @@ struct CellJson {
     hidden: bool,
     #[serde(skip_serializing_if = "is_off")]
     strikeout: bool,
+    #[serde(skip_serializing_if = "is_off")]
+    overline: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
@@ -167,6 +169,7 @@ fn cell(cell: Cell) -> CellJson {
         inverse: style.inverse,
         hidden: style.hidden,
         strikeout: style.strikeout,
+        overline: style.overline,
         link: style.link,
     }
 }

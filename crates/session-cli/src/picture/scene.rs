@@ -206,25 +206,21 @@ impl Scene {
     fn lines(&mut self, row: usize, cols: std::ops::Range<usize>, look: &Look) {
         let (x, width) = (left(cols.start), left(cols.end) - left(cols.start));
         let baseline = top(row) + BASELINE;
-        if let Some((kind, stroke)) = look.underline {
-            let y = baseline + 2.0;
-            self.shapes.push(Shape::Line(Line {
-                x,
-                y,
-                width,
-                kind,
-                stroke,
-            }));
-        }
-        if let Some(stroke) = look.strikeout {
-            let (y, kind) = (baseline - 4.5, Underline::Single);
-            self.shapes.push(Shape::Line(Line {
-                x,
-                y,
-                width,
-                kind,
-                stroke,
-            }));
+        let of_text = |y: f32, stroke: Option<Rgb>| (y, stroke.map(|it| (Underline::Single, it)));
+        for (y, line) in [
+            (baseline + 2.0, look.underline),
+            of_text(baseline - 4.5, look.strikeout),
+            of_text(top(row) + 1.0, look.overline),
+        ] {
+            if let Some((kind, stroke)) = line {
+                self.shapes.push(Shape::Line(Line {
+                    x,
+                    y,
+                    width,
+                    kind,
+                    stroke,
+                }));
+            }
         }
     }
 
@@ -327,11 +323,12 @@ struct Look {
     hidden: bool,
     underline: Option<(Underline, Rgb)>,
     strikeout: Option<Rgb>,
+    overline: Option<Rgb>,
 }
 
 impl Look {
-    fn lines(&self) -> (Option<(Underline, Rgb)>, Option<Rgb>) {
-        (self.underline, self.strikeout)
+    fn lines(&self) -> (Option<(Underline, Rgb)>, Option<Rgb>, Option<Rgb>) {
+        (self.underline, self.strikeout, self.overline)
     }
 }
 
@@ -382,6 +379,7 @@ impl<'a> Colours<'a> {
             hidden: style.hidden,
             underline: style.underline.filter(|_| seen).map(|kind| (kind, line)),
             strikeout: (style.strikeout && seen).then_some(front),
+            overline: (style.overline && seen).then_some(front),
         }
     }
 }
@@ -453,7 +451,7 @@ pub(super) mod tests {
 
     #[test]
     fn attributes_become_colours() {
-        let scene = scene("\x1b[?25l\x1b[7;31mx\x1b[0;9;4;58:5:2my");
+        let scene = scene("\x1b[?25l\x1b[7;31mx\x1b[0;9;53;4;58:5:2my");
         let red = Rgb(0xcd, 0, 0);
         let rects = scene
             .shapes
@@ -476,6 +474,7 @@ pub(super) mod tests {
             lines,
             [
                 (Underline::Single, Rgb(0, 0xcd, 0)),
+                (Underline::Single, Rgb(0xe5, 0xe5, 0xe5)),
                 (Underline::Single, Rgb(0xe5, 0xe5, 0xe5))
             ]
         );

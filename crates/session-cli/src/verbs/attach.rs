@@ -32,7 +32,8 @@ use crate::terminal::{self, RawMode};
 /// bracketed paste on. `attach` ends with the process, and with its exit code.
 ///
 /// The session's terminal has one size for all: that of the client that typed last, unless the attribute size says
-/// otherwise. A client with -r has no say in it.
+/// otherwise. A client with -r has no say in it. On a terminal that is smaller, lines that do not fit are wrapped as they
+/// come: size=smallest is for those who watch from terminals of several sizes.
 ///
 /// A session that was created with -s shows a prompt, `:`, and begins on Enter, or when it is started from elsewhere;
 /// with -r it is only waited for.

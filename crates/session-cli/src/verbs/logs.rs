@@ -87,7 +87,7 @@ impl Logs {
         printer.finish(&mut follow)?;
         followed?;
         if self.follow
-            && let Some(why) = follow.missed()?
+            && let Some(why) = follow.untold()?
         {
             context.remark(why);
         }
@@ -95,10 +95,11 @@ impl Logs {
     }
 
     fn begin(&self, reader: &mut LogReader) -> io::Result<u64> {
-        let mut from = match self.from {
-            // What is gone before the start is shown as a gap if it was asked for.
-            Some(offset) => return Ok(offset),
-            None => reader.start()?,
+        let mut from = match (self.from, self.since, self.lines) {
+            (Some(offset), ..) => return Ok(offset),
+            // Asked for everything, what is gone is shown as a gap.
+            (None, None, None) => return Ok(0),
+            _ => reader.start()?,
         };
         if let Some(moment) = self.since {
             from = from.max(reader.since(moment)?);

@@ -98,7 +98,7 @@ impl Record {
         finished.map_err(|why| self.failed(why))?;
         followed?;
         if over.is_some()
-            && let Some(why) = follow.missed()?
+            && let Some(why) = follow.untold()?
         {
             context.remark(why);
         }

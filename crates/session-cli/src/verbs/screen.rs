@@ -19,10 +19,11 @@ use crate::{lifecycle, past, picture};
 ///
 /// --json prints one object: name, id, size {rows, cols}, offset (where the output goes on), title, cursor {row, col,
 /// visible, shape, blinking}, alternate (the alternate screen is shown), modes (what the program switched on, such as
-/// bracketed_paste, application_cursor, mouse, keyboard), lines, and cells, a list of cells for each row. Rows and columns count from 0, so lines[0] is the first row and cells[0][0] its first cell. A cell has its text and
-/// what of it is not plain: width (2; 0 with an empty text behind a wide character), fg, bg and underline_color (an index of
+/// bracketed_paste, application_cursor, mouse, keyboard), lines, and cells, a list of cells for each row. Rows and columns count from 0, so lines[0] is the first
+/// row and cells[0][0] its first cell. A cell has its text and what of it is not plain: width (2; 0 with an empty text behind a wide character), fg, bg and underline_color (an index of
 /// the palette or "#rrggbb"), underline (single, double, curly, dotted, dashed), link, and where they are true bold, dim,
-/// italic, blink, inverse, hidden, strikeout.
+/// italic, blink, inverse, hidden, strikeout, overline. The size is that of the screen that is kept, which has at least two
+/// columns and at most 262,144 cells.
 ///
 /// --svg draws it as a window, in xterm's colours and the monospaced font of whoever looks at it. A FILE that exists is
 /// overwritten; - is standard output. `rsvg-convert` and others make a PNG of it.

@@ -97,6 +97,15 @@ fn the_log_keeps_to_its_limit_and_says_what_is_gone() {
         kept.out.len()
     );
     assert!(kept.out.ends_with("200000\r\n"));
+    let all: usize = (1..=200_000).map(|i| format!("{i}\r\n").len()).sum();
+    let gone = format!(
+        "[\u{2026} {} bytes are gone \u{2026}]\n",
+        all - kept.out.len()
+    );
+    assert_eq!(kept.err, gone);
+    // Who asks for the last lines does not ask for those.
+    assert!(session.ok(["logs", "big"]).starts_with(&gone));
+    assert_eq!(session.ok(["logs", "-n", "1", "big"]), "200000\n");
 }
 
 #[test]
@@ -128,19 +137,23 @@ fn following_ends_with_the_session() {
 #[test]
 fn who_follows_is_told_why_nothing_follows() {
     let session = Sandbox::new();
-    session.ok(["create", "-n", "f", "--", "sh", "-c", "echo said; exec cat"]);
+    // It outlives its terminal.
+    let script = "trap '' HUP; echo said; while :; do sleep 0.1; done";
+    session.ok(["create", "-n", "f", "--", "sh", "-c", script]);
     session.ok(["wait", "f", "--text", "said", "--timeout", "30s"]);
     let mut follow = session.command(["logs", "-f", "f"]);
-    let follow = follow
+    let mut follow = follow
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let mut out = BufReader::new(follow.stdout.unwrap()).lines();
+    let mut out = BufReader::new(follow.stdout.take().unwrap()).lines();
     assert_eq!(out.next().unwrap().unwrap(), "said");
     kill(session.holders()[0], Signal::KILL);
     let mut why = String::new();
-    follow.stderr.unwrap().read_to_string(&mut why).unwrap();
+    let mut err = follow.stderr.take().unwrap();
+    err.read_to_string(&mut why).unwrap();
+    assert_eq!(follow.wait().unwrap().code(), Some(1));
     assert!(why.contains("the holder of session 'f' is gone"), "{why}");
     session.ok(["stop", "f"]);
     for verb in [&["logs", "-f", "f"][..], &["record", "--follow", "f", "-"]] {

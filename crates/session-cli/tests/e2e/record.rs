@@ -247,7 +247,7 @@ fn what_the_log_dropped_is_told_with_its_size() {
     session.reaches("x", "exited");
     let ran = session.run(["record", "x", "x.cast"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let raw = session.ok(["logs", "--raw", "x"]);
+    let raw = session.run(["logs", "--raw", "x"]).out;
     let all: usize = (1..=6000)
         .map(|i| format!("line {i} of many\r\n").len())
         .sum();

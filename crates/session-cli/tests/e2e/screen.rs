@@ -65,7 +65,7 @@ fn lines_with_attributes_are_complete_in_themselves() {
 #[test]
 fn programs_find_every_cell_by_its_row_and_column() {
     let session = Sandbox::new();
-    let text = "\\033]2;a title\\007\\033[?1h\\033[?2004h\\033[?1002;1006h\\r\\n\\033[4:3;38;2;1;2;3;44ma\\033[m\\344\\275\\240\\033[3 q";
+    let text = "\\033]2;a title\\007\\033[?1h\\033[?2004h\\033[?1002;1006h\\r\\n\\033[4:3;53;38;2;1;2;3;44ma\\033[m\\344\\275\\240\\033[3 q";
     session.prints(&["--size", "fixed 30x8"], text);
     let screen = session.screen();
     assert_eq!(screen["name"], "x");
@@ -81,7 +81,8 @@ fn programs_find_every_cell_by_its_row_and_column() {
     assert_eq!(screen["lines"].as_array().unwrap().len(), 8);
     let cells = screen["cells"].as_array().unwrap();
     assert!(cells.len() == 8 && cells.iter().all(|row| row.as_array().unwrap().len() == 30));
-    let styled = json!({ "text": "a", "fg": "#010203", "bg": 4, "underline": "curly" });
+    let styled =
+        json!({ "text": "a", "fg": "#010203", "bg": 4, "underline": "curly", "overline": true });
     let wide = json!({ "text": "\u{4f60}", "width": 2 });
     let row = [
         styled,
