@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use session_protocol::Size;
-use session_terminal::{AlternateScreen, Quiet, Screen};
+use session_terminal::{AlternateScreen, Quiet, Screen, TitlesAside};
 
 use crate::outlet::Outlet;
 use crate::past::Past;
@@ -30,6 +30,7 @@ const TITLE_AGAIN: &[u8] = b"\x1b[23;0t";
 pub(crate) struct Display<'a> {
     pub(crate) outlet: Outlet,
     screen: AlternateScreen,
+    titles: TitlesAside,
     size: Size,
     /// Shown with the first screen.
     past: Option<Past<'a>>,
@@ -61,6 +62,7 @@ impl<'a> Display<'a> {
         let mut display = Self {
             outlet: Outlet::new(terminal)?,
             screen: AlternateScreen::default(),
+            titles: TitlesAside::default(),
             size,
             past,
             quiet: (!answers).then(Quiet::default),
@@ -71,7 +73,7 @@ impl<'a> Display<'a> {
             relayed: 0,
             acted: false,
         };
-        display.show(KEEP_TITLE)?;
+        display.outlet.offer(KEEP_TITLE)?;
         Ok(display)
     }
 
@@ -98,7 +100,7 @@ impl<'a> Display<'a> {
     pub(crate) fn shown(&mut self, offset: u64, bytes: &[u8]) {
         self.next = offset + bytes.len() as u64;
         self.acted |= bytes.contains(&0x1b);
-        self.screen.watch(bytes);
+        self.watch(bytes);
     }
 
     /// Output came.
@@ -139,6 +141,11 @@ impl<'a> Display<'a> {
         self.credited = self.credited.max(offset);
         // What was not shown yet is on it.
         self.outlet.clear();
+        let titles = self.titles.again();
+        if !titles.is_empty() {
+            // Those that were put aside are on it, too. CAN ends what the terminal may be in the middle of.
+            self.show(&[b"\x18", &titles[..]].concat())?;
+        }
         while let Some((_, answers)) = self.turns.pop_front_if(|(turn, _)| *turn <= offset) {
             self.quiet = (!answers).then(Quiet::default);
         }
@@ -164,8 +171,13 @@ impl<'a> Display<'a> {
 
     fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
         let offered = self.outlet.offer(bytes);
-        self.screen.watch(bytes);
+        self.watch(bytes);
         offered
+    }
+
+    fn watch(&mut self, bytes: &[u8]) {
+        self.screen.watch(bytes);
+        self.titles.watch(bytes);
     }
 
     /// Up to where everything is consumed, if it is time to say so.
@@ -204,6 +216,7 @@ impl<'a> Display<'a> {
     pub(crate) fn leave(&mut self) {
         self.outlet.clear();
         let mut last = session_terminal::leave(self.screen.is_shown());
+        last.extend_from_slice(&self.titles.again());
         last.extend_from_slice(TITLE_AGAIN);
         last.extend_from_slice(b"\r\n");
         // A terminal that is gone needs nothing.
@@ -235,6 +248,19 @@ mod tests {
                 Err(error) => panic!("{error}"),
             }
         }
+    }
+
+    #[test]
+    fn titles_that_a_program_put_aside_are_on_the_terminal_once() {
+        let (master, mut display, _slave) = display(true);
+        let aside = b"\x1b]2;one\x1b\\\x1b[22;0t\x1b]2;two\x1b\\";
+        display.screen(8, Size::default(), aside).unwrap();
+        display.screen(9, Size::default(), aside).unwrap();
+        let aside = String::from_utf8_lossy(aside);
+        let expected = format!("\x1b[22;0t{aside}\x18\x1b[23;0t{aside}");
+        assert_eq!(shown_on(&master), expected);
+        display.leave();
+        assert!(shown_on(&master).ends_with("\x1b[23;0t\x1b[23;0t\r\n"));
     }
 
     #[test]
@@ -315,12 +341,13 @@ mod tests {
     #[test]
     fn what_the_holder_shows_is_not_shown_again_but_known() {
         let (master, mut display, _slave) = display(true);
-        display.shown(0, b"\x1b[?1049h");
+        display.shown(0, b"\x1b[?1049h\x1b[22;2t");
         display.leave();
         let all = shown_on(&master);
         assert!(
             !all.contains("1049h") && all.contains("\x1b[?1047l"),
             "{all:?}"
         );
+        assert!(all.ends_with("\x1b[23;2t\x1b[23;0t\r\n"), "{all:?}");
     }
 }

@@ -11,6 +11,7 @@ mod decoder;
 mod error;
 mod frame;
 mod message;
+mod parameters;
 mod signal;
 mod status;
 pub mod text;
@@ -23,10 +24,10 @@ pub use frame::{
     Channel, FIN, FrameType, HEADER_LEN, Header, INPUT_WINDOW, MAX_CONTROL, MAX_DATA, MAX_SCREEN,
     PREFACE, ProcessId, SHOWN, StreamId, VERSION, encode_control,
 };
-pub use message::{
-    Attach, Attached, AttachedStream, Call, Found, From, Notice, ProcessInfo, Quiet, Read,
-    ReadResult, Request, Response, ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write,
-    Written,
+pub use message::{Call, Notice, Request, Response};
+pub use parameters::{
+    Attach, Attached, AttachedStream, Found, From, ProcessInfo, Quiet, Read, ReadResult,
+    ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
 };
 pub use signal::Signal;
 pub use status::{Desired, Exit, Scope, State, Status, Timestamp};

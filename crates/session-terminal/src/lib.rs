@@ -29,6 +29,7 @@ mod sets;
 mod settings;
 mod skip;
 mod special;
+mod titles;
 mod typed;
 mod view;
 
@@ -40,5 +41,6 @@ pub use quiet::Quiet;
 pub use report::is_report;
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};
+pub use titles::TitlesAside;
 pub use typed::{Shown, Typed};
 pub use view::{Cell, Colour, Cursor, Encoding, Modes, Mouse, Rgb, Shape, Style, Underline};
