@@ -1,8 +1,12 @@
-//! What is read of a log ahead of being given out, so that two streams can be merged by the times of their bytes.
+//! What a session's log holds, in order: two streams are merged by the times of their bytes, read ahead for that.
 
 use std::io;
 
+use session_protocol::Channel;
 use session_store::{LogReader, ReadAt};
+
+use crate::failure::Failure;
+use crate::follow::{Follow, Part};
 
 /// What is read of a log at once.
 const PIECE: usize = 64 << 10;
@@ -71,5 +75,117 @@ impl Ahead {
         let from = self.given;
         self.given += len;
         &self.bytes[from..self.given]
+    }
+}
+
+impl Follow<'_> {
+    /// Begins so that the log holds only the last `wanted` lines of all streams together.
+    pub(crate) fn last_lines(&mut self, wanted: u64) -> Result<(), Failure> {
+        if self.tracks.len() < 2 {
+            return Ok(());
+        }
+        let starts: Vec<u64> = self.tracks.iter().map(|track| track.next).collect();
+        let mut ends: Vec<(Channel, u64)> = Vec::new();
+        // Of each stream, the line that goes on in its next part.
+        let mut open: Vec<(Channel, usize)> = Vec::new();
+        self.kept(&mut |_, part| -> Result<(), Failure> {
+            if let Part::Bytes {
+                channel,
+                offset,
+                bytes,
+            } = part
+            {
+                let mut end = offset;
+                for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                    end += line.len() as u64;
+                    let begun = open.iter().position(|(of, _)| *of == channel);
+                    let index = begun.map_or(ends.len(), |begun| open.swap_remove(begun).1);
+                    match ends.get_mut(index) {
+                        Some(known) => known.1 = end,
+                        None => ends.push((channel, end)),
+                    }
+                    if !line.ends_with(b"\n") {
+                        open.push((channel, index));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        for (track, start) in self.tracks.iter_mut().zip(starts) {
+            track.next = start;
+        }
+        let surplus = ends
+            .len()
+            .saturating_sub(wanted.try_into().unwrap_or(usize::MAX));
+        for (channel, end) in &ends[..surplus] {
+            if let Some(track) = self.tracks.iter_mut().find(|it| it.channel == *channel) {
+                track.next = *end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives out everything that the log holds now, streams of pipes merged by time.
+    pub(crate) fn kept<E>(
+        &mut self,
+        each: &mut impl FnMut(&mut Self, Part<'_>) -> Result<(), E>,
+    ) -> Result<(), Failure>
+    where
+        Failure: std::convert::From<E>,
+    {
+        let mut ahead: Vec<Ahead> = self.tracks.iter().map(|_| Ahead::default()).collect();
+        while let Some((index, until)) = self.oldest(&mut ahead)? {
+            let (track, ahead) = (&mut self.tracks[index], &mut ahead[index]);
+            let (channel, offset) = (track.channel, track.next);
+            if let Some(next) = ahead.gap.take() {
+                track.next = next;
+                let lost = next - offset;
+                each(
+                    self,
+                    Part::Gap {
+                        channel,
+                        offset,
+                        lost,
+                    },
+                )?;
+                continue;
+            }
+            let bytes = match until {
+                Some(until) => ahead.begun(until - offset, self.merge),
+                None => ahead.all(),
+            };
+            track.next += bytes.len() as u64;
+            each(
+                self,
+                Part::Bytes {
+                    channel,
+                    offset,
+                    bytes,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The stream whose next byte is the oldest, and up to which offset it stays so for sure, unless it is the only
+    /// one that is left; `None` if there is no more.
+    fn oldest(&mut self, ahead: &mut [Ahead]) -> Result<Option<(usize, Option<u64>)>, Failure> {
+        let mut left = Vec::new();
+        for (index, track) in self.tracks.iter_mut().enumerate() {
+            if let Some(reader) = &mut track.reader
+                && ahead[index].fill(reader, track.next)?
+            {
+                left.push((index, reader, track.next));
+            }
+        }
+        if let [(only, ..)] = left[..] {
+            return Ok(Some((only, None)));
+        }
+        let times: io::Result<Vec<_>> = left
+            .into_iter()
+            .map(|(index, reader, next)| Ok((index, reader.time_of(next)?)))
+            .collect();
+        let oldest = times?.into_iter().min_by_key(|(_, (time, _))| *time);
+        Ok(oldest.map(|(index, (_, until))| (index, Some(until))))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use session_protocol::{
@@ -14,15 +14,9 @@ use session_protocol::{
     Response, SHOWN, Size, StreamId, encode_control, text,
 };
 
-use crate::lent::Lent;
+use crate::attachment::Attachment;
 use crate::output::{BATCH, Output, Piece};
 use crate::screen::{Reply, Snapshot};
-
-/// An interactive client further behind than this, in time and bytes, is moved on to the present.
-const BEHIND: Duration = Duration::from_millis(1500);
-const BEHIND_BYTES: u64 = 256 << 10;
-/// What it is shown then: enough for a screen.
-const RESYNC: u64 = 64 << 10;
 
 /// A connected client.
 pub(crate) struct Connection {
@@ -56,29 +50,6 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
 }
 
-/// One output stream watched by one client.
-#[derive(Debug)]
-pub(crate) struct Attachment {
-    pub(crate) stream: StreamId,
-    /// Offset of the next byte to send.
-    pub(crate) next: u64,
-    /// Offset the client allows sending up to.
-    limit: u64,
-    window: u64,
-    pub(crate) interactive: bool,
-    /// It is to be sent the screen before anything else.
-    pub(crate) redraw: bool,
-    /// What comes from here on up to that screen it is never sent.
-    skipped: Option<u64>,
-    /// The terminal that it is shown on, if the client lent it.
-    lent: Option<Lent>,
-    /// The process waits rather than that this client loses bytes (`exec` on pipes).
-    pub(crate) lossless: bool,
-    /// At this moment the stream's head was at this offset.
-    mark: (Instant, u64),
-    pub(crate) finished: bool,
-}
-
 /// What one client types into one process.
 #[derive(Debug)]
 pub(crate) struct Input {
@@ -104,71 +75,6 @@ impl Input {
     /// Bytes the process took in all.
     pub(crate) fn taken(&self) -> u64 {
         self.received - self.queue.len() as u64
-    }
-}
-
-impl Attachment {
-    pub(crate) fn new(stream: StreamId, from: u64, window: u64, head: u64) -> Self {
-        Self {
-            stream,
-            next: from,
-            limit: from.saturating_add(window),
-            window,
-            interactive: false,
-            redraw: false,
-            skipped: None,
-            lent: None,
-            lossless: false,
-            mark: (Instant::now(), head),
-            finished: false,
-        }
-    }
-
-    /// The client consumed everything below `offset`.
-    pub(crate) fn credit(&mut self, offset: u64) {
-        // A client cannot have consumed what was not sent.
-        let consumed = offset.min(self.next);
-        self.limit = self.limit.max(consumed.saturating_add(self.window));
-        if let Some(lent) = &mut self.lent {
-            lent.credit(consumed);
-        }
-    }
-
-    /// The client's terminal may be written to from here, once it has shown what it is sent next.
-    pub(crate) fn lend(&mut self, terminal: &OwnedFd) -> io::Result<()> {
-        self.lent = Some(Lent::new(terminal, self.next)?);
-        Ok(())
-    }
-
-    /// The client has something of its own to show at `offset`.
-    pub(crate) fn wait(&mut self, offset: u64) {
-        if let Some(lent) = &mut self.lent {
-            lent.wait(offset);
-        }
-    }
-
-    /// Whether it is a person's that does not keep up.
-    fn is_late(&mut self, head: u64) -> bool {
-        let now = Instant::now();
-        if self.next >= self.mark.1 {
-            self.mark = (now, head);
-        }
-        let late = now.duration_since(self.mark.0) > BEHIND
-            && head.saturating_sub(self.next) > BEHIND_BYTES;
-        self.interactive && late
-    }
-
-    /// Where it goes on when it cannot be given everything: a person sees the screen as it is, or the last of what has
-    /// no screen.
-    fn present(&mut self, output: &Output, at_least: u64) -> u64 {
-        let head = output.served();
-        self.redraw = self.interactive && output.screen.is_some();
-        self.skipped = self.redraw.then_some(self.next);
-        match (self.interactive, self.redraw) {
-            (false, _) => at_least,
-            (true, true) => head,
-            (true, false) => at_least.max(head.saturating_sub(RESYNC)),
-        }
     }
 }
 
@@ -481,15 +387,6 @@ impl Connection {
     }
 }
 
-impl Attachment {
-    fn skip_to(&mut self, next: u64, head: u64) {
-        self.next = next;
-        self.limit = self.limit.max(next.saturating_add(self.window));
-        self.mark = (Instant::now(), head);
-        self.wait(next);
-    }
-}
-
 /// The first `len` bytes of the two parts.
 fn first(parts: [&[u8]; 2], len: usize) -> [&[u8]; 2] {
     let before = len.min(parts[0].len());
@@ -511,29 +408,5 @@ fn send(socket: &OwnedFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
             Err(rustix::io::Errno::INTR) => {}
             other => return Ok(other?),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_drawn_for_a_client_is_shown_before_its_terminal_is_written_to() {
-        let (_master, slave) = session_sys::pty::open(24, 80).unwrap();
-        let (_client, socket) = session_sys::socket::pair().unwrap();
-        let stream = StreamId::new(ProcessId::MAIN, session_protocol::Channel::Pty);
-        let mut attachment = Attachment::new(stream, 0, 1 << 20, 0);
-        attachment.lend(&slave).unwrap();
-        let shows = |attachment: &mut Attachment, offset| {
-            attachment.next = offset;
-            attachment.credit(offset);
-            let lent = attachment.lent.as_mut();
-            lent.map(|lent| lent.show(offset, [b"x", b""], &socket))
-        };
-        assert_eq!(shows(&mut attachment, 5), Some(1));
-        attachment.skip_to(9, 9);
-        assert_eq!(shows(&mut attachment, 9), Some(0));
-        assert_eq!(shows(&mut attachment, 10), Some(1));
     }
 }

@@ -6,10 +6,10 @@
 //! | `startup` | from `session __hold ID` to the loop |
 //! | `holder` | what a holder owns, and the loop |
 //! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
-//! | `supervise`, `whole_tree` | carry the table's actions out |
+//! | `supervise`, `whole_tree`, `ends` | carry the table's actions out |
 //! | `process`, `program`, `limits` | how a process comes to be |
 //! | `output`, `ring` | one stream: ring in memory, log on disk |
-//! | `serve`, `relay`, `connection` | clients, and how bytes reach them |
+//! | `serve`, `relay`, `connection`, `attachment` | clients, and how bytes reach them |
 //! | `lent` | a client's terminal that is written to directly |
 //! | `calls`, `typing`, `report` | what clients ask, type, and are told |
 //! | `given` | what was typed lately |
@@ -19,9 +19,11 @@
 //! | `reclaim` | ends what a killed holder left |
 
 mod announce;
+mod attachment;
 mod budget;
 mod calls;
 mod connection;
+mod ends;
 mod environment;
 mod given;
 mod holder;

@@ -8,7 +8,8 @@ use session_protocol::{
     Read, ReadResult, Size, Spawn, Spawned, Stdio, StreamId,
 };
 
-use crate::connection::{Attachment, Input};
+use crate::attachment::Attachment;
+use crate::connection::Input;
 use crate::given::Given;
 use crate::holder::{Holder, Until, Waiter};
 use crate::output::Piece;
