@@ -63,14 +63,14 @@ pub enum Call {
     /// The variables of the client that attached last: [`crate::Environment`].
     #[serde(rename = "session.environment")]
     Environment {},
-    /// Wait for a text or for silence; answered, by [`Found`] or [`Quiet`], once it came, and never where it does not: a
+    /// Wait for a text or for silence; answered, by [`crate::Found`] or [`crate::Quiet`], once it came, and never where it does not: a
     /// caller that has had enough hangs up.
     #[serde(rename = "session.wait")]
     Wait(Wait),
     /// Run a further process; answered once it runs. Its exit comes as [`Notice::Exited`].
     #[serde(rename = "process.spawn")]
     Spawn(Spawn),
-    /// The session's processes: an array of [`ProcessInfo`].
+    /// The session's processes: an array of [`crate::ProcessInfo`].
     #[serde(rename = "process.list")]
     List {},
     /// Watch a process, and type into it.
@@ -116,13 +116,13 @@ pub enum Call {
         #[serde(default)]
         process: ProcessId,
     },
-    /// Input as a call, for JSON clients and `send`; answered, by [`Written`], once the process took all of it.
+    /// Input as a call, for JSON clients and `send`; answered, by [`crate::Written`], once the process took all of it.
     #[serde(rename = "process.write")]
     Write(Write),
     /// Output as a call, for JSON clients.
     #[serde(rename = "process.read")]
     Read(Read),
-    /// What a client would see: [`ScreenResult`].
+    /// What a client would see: [`crate::ScreenResult`].
     #[serde(rename = "process.screen")]
     Screen {
         /// The process, which has a terminal.
