@@ -186,6 +186,10 @@ impl<'a> Interactive<'a> {
             room,
         } = self.wait()?;
         if !(keys || holder || signal || room) {
+            // It is over, and the terminal does not take the rest.
+            if let Some(over) = self.over.take() {
+                return Ok(Some(over));
+            }
             self.display.pause();
             self.credit();
         }
@@ -223,8 +227,11 @@ impl<'a> Interactive<'a> {
         ];
         // To ask a terminal has its price.
         let asked = if pending > 0 { 4 } else { 3 };
-        let pause = Timespec::try_from(PAUSE).ok();
-        let pause = pause.filter(|_| self.display.is_owing());
+        let pause = match self.over {
+            Some(_) => Some(PATIENCE),
+            None => self.display.is_owing().then_some(PAUSE),
+        };
+        let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
         match rustix::event::poll(&mut fds[..asked], pause.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(io::Error::from(errno).into()),

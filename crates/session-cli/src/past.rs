@@ -102,7 +102,7 @@ pub(crate) fn replay(
             past.resize(mark.size);
         }
         let next = marks.peek().map_or(until, |mark| mark.offset.min(until));
-        at = read(reader, at, next, |bytes| past.screen.feed(bytes))?;
+        at = read(reader, at, next, |bytes| past.feed(bytes))?;
         if at >= until || at < next {
             break;
         }
@@ -133,6 +133,14 @@ impl Scrolled {
             rows: 0,
             lines,
             cols: wanted,
+        }
+    }
+
+    fn feed(&mut self, output: &[u8]) {
+        self.screen.feed(output);
+        if self.screen.take_erased() {
+            self.before.clear();
+            self.rows = 0;
         }
     }
 
@@ -250,6 +258,18 @@ mod tests {
         }
         let (text, rows) = past.text();
         assert_eq!(String::from_utf8_lossy(&text).matches('\n').count(), rows);
+    }
+
+    #[test]
+    fn what_was_erased_does_not_come_back() {
+        let mut past = Scrolled::new(100, (2, 10), 10);
+        past.feed(b"one\r\ntwo\r\nthree\r\n");
+        past.resize((3, 10));
+        past.feed(b"four\x1b[H\x1b[2J\x1b[3Jfive\r\nsix\r\nseven\r\n");
+        past.resize((2, 10));
+        let (text, rows) = past.text();
+        let text = String::from_utf8(text).unwrap().replace("\x1b[0m", "");
+        assert_eq!((text.as_str(), rows), ("five\r\nsix\r\n", 2));
     }
 
     #[test]

@@ -61,6 +61,8 @@ impl Dimensions for Size {
 
 /// Output's effect, character by character.
 pub(crate) struct Model {
+    /// The lines that had scrolled off were erased.
+    pub(crate) erased: bool,
     pub(crate) term: Term<VoidListener>,
     pub(crate) noted: Noted,
     links: links::Links,
@@ -76,6 +78,7 @@ impl Model {
             ..Config::default()
         };
         Self {
+            erased: false,
             term: Term::new(config, &size, VoidListener),
             noted: Noted::new(size),
             links: links::Links::default(),

@@ -173,6 +173,11 @@ impl Screen {
         drawn
     }
 
+    /// Whether the lines that had scrolled off were erased (`CSI 3 J`) since this was asked last.
+    pub fn take_erased(&mut self) -> bool {
+        std::mem::take(&mut self.model.erased)
+    }
+
     /// The lines that scrolled off, at most the last `most`, as text with attributes for a terminal of `cols` columns,
     /// and how many of its rows they take.
     pub fn history(&self, most: usize, cols: u16) -> (Vec<u8>, usize) {

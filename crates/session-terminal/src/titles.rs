@@ -5,8 +5,8 @@ use memchr::memmem;
 
 /// More than a terminal keeps.
 const MOST: usize = 32;
-/// Longest sequence that is looked at: `CSI 22;0t`.
-const LONGEST: usize = 8;
+/// Longest sequence that is looked at: `CSI 22;0;0t` with room for zeros.
+const LONGEST: usize = 16;
 
 /// Watches output on its way to a terminal for titles that are put aside.
 #[derive(Debug, Default)]
@@ -77,20 +77,31 @@ fn read(bytes: &[u8]) -> Read {
     if bytes[..known] != INTRODUCED[..known] {
         return Read::Other;
     }
-    let (operation, rest) = match &bytes[known..] {
-        [] => return Read::Cut,
-        [operation @ (b'2' | b'3'), rest @ ..] => (operation, rest),
+    if known < INTRODUCED.len() {
+        return Read::Cut;
+    }
+    // `CSI 22 ; KIND ; INDEX t`, of which all but the first may be missing.
+    let body = &bytes[INTRODUCED.len() - 1..];
+    let is_parameter = |byte: &u8| matches!(byte, b'0'..=b'9' | b';');
+    let Some(end) = body.iter().position(|byte| !is_parameter(byte)) else {
+        return if bytes.len() < LONGEST {
+            Read::Cut
+        } else {
+            Read::Other
+        };
+    };
+    let mut parameters = body[..end].split(|byte| *byte == b';');
+    let operation = parameters.next().unwrap_or_default();
+    let kind = match parameters.next().unwrap_or_default() {
+        b"" | b"0" => 0,
+        b"1" => 1,
+        b"2" => 2,
         _ => return Read::Other,
     };
-    let kind = match rest {
-        [] | [b';'] | [b';', b'0'..=b'2'] => return Read::Cut,
-        [b't', ..] | [b';', b't', ..] => 0,
-        [b';', kind @ b'0'..=b'2', b't', ..] => kind - b'0',
-        _ => return Read::Other,
-    };
-    match operation {
-        b'2' => Read::Aside(kind),
-        _ => Read::Again(kind),
+    match (operation, body[end]) {
+        (b"22", b't') => Read::Aside(kind),
+        (b"23", b't') => Read::Again(kind),
+        _ => Read::Other,
     }
 }
 
@@ -109,7 +120,10 @@ mod tests {
             ),
             ("\x1b[23;0t\x1b[23;2t", "\x1b[23;1t"),
             ("\x1b[23;1t\x1b[23;1t\x1b[23t", ""),
-            ("\x1b[22;3t\x1b[22;0;1t\x1b[220t", ""),
+            ("\x1b[22;3t\x1b[22;0\x1b[220t\x1b[22;0;0m", ""),
+            // As `less` has it, on a terminal that is described as xterm-256color.
+            ("\x1b[?1049h\x1b[22;0;0t", "\x1b[23;0t"),
+            ("\x1b[?1049l\x1b[23;0;0t", ""),
         ];
         let (mut whole, mut cut) = (TitlesAside::default(), TitlesAside::default());
         for (output, again) in steps {

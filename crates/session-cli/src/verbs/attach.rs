@@ -118,7 +118,7 @@ impl Attach {
         }
         let ended = self.attach(&session, Scanner::new(key), &signals, &raw);
         drop(raw);
-        self.tell(ended?, context)
+        self.tell(&session, ended?, context)
     }
 
     fn key(&self) -> Result<DetachKey, Failure> {
@@ -197,6 +197,7 @@ impl Attach {
 
     fn tell(
         &self,
+        session: &Session,
         (status, outcome): (Status, Outcome),
         context: &Context,
     ) -> Result<ExitCode, Failure> {
@@ -223,6 +224,10 @@ impl Attach {
                     status.exit.map_or(255, |exit| exit.shell_code()),
                 ))
             }
+            Outcome::Lost if is_removed(session) => Err(Failure::new(
+                Code::NotFound,
+                format!("session '{name}' was removed"),
+            )),
             Outcome::Lost => Err(Failure::new(
                 Code::HolderUnreachable,
                 format!("the holder of session '{name}' ended without a word"),
@@ -240,6 +245,10 @@ fn say(context: &Context, line: &str) {
     {
         let _ = outlet.drain(PATIENCE);
     }
+}
+
+fn is_removed(session: &Session) -> bool {
+    matches!(session.status(), Err(session_store::Error::NotFound(_)))
 }
 
 /// Not started yet: suspended, and without a process.

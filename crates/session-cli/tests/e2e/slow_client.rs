@@ -150,3 +150,18 @@ fn what_is_asked_behind_what_a_client_missed_is_answered_in_its_place() {
     kill(terminal.pid, Signal::CONT);
     terminal.shows(">   1   ;   1   0   ;   0   c");
 }
+
+#[test]
+fn a_client_whose_terminal_takes_nothing_ends_when_it_is_told_to() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "--log-limit", "1M", "--", "yes"]);
+    let terminal = session.terminal(&["attach", "s"]);
+    until("it is attached", || session.status("s")["clients"] == 1);
+    let begun = head(&session);
+    until("its terminal is full", || {
+        head(&session) > begun + 4_000_000
+    });
+    session.ok(["detach", "s"]);
+    until("the client has ended", || state(terminal.pid) == Some('Z'));
+    terminal.hang_up();
+}

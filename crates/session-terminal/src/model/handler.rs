@@ -213,7 +213,10 @@ impl Handler for Model {
                 self.clear_rows(row + 1..size.rows);
             }
             ClearMode::All => self.clear_rows(0..size.rows),
-            ClearMode::Saved => self.term.clear_screen(mode),
+            ClearMode::Saved => {
+                self.erased = true;
+                self.term.clear_screen(mode);
+            }
         }
     }
 
