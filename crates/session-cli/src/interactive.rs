@@ -21,7 +21,8 @@ use crate::outlet;
 use crate::past::Past;
 use crate::terminal::{self, RawMode};
 
-/// Bytes that the terminal has not taken, beyond which no more are read from the holder.
+/// Bytes that the terminal has not taken, beyond which no more are read from the holder, until it has taken nothing for
+/// [`PATIENCE`]: then what the holder still sends, no more than it was granted, is read for its last words.
 const MOST_PENDING: usize = 256 << 10;
 /// Keys that there is room for at least.
 const KEYS: usize = 16 << 10;
@@ -78,6 +79,8 @@ pub(crate) struct Interactive<'a> {
     lending: Option<u64>,
     /// It is over once everything is shown.
     over: Option<Outcome>,
+    /// The terminal has taken nothing for a while.
+    stuck: bool,
     resized: bool,
 }
 
@@ -117,6 +120,7 @@ impl<'a> Interactive<'a> {
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
             over: None,
+            stuck: false,
             // The terminal may have changed since the size was told.
             resized: true,
         })
@@ -190,6 +194,7 @@ impl<'a> Interactive<'a> {
             if let Some(over) = self.over.take() {
                 return Ok(Some(over));
             }
+            self.stuck = self.display.outlet.pending() >= MOST_PENDING;
             self.display.pause();
             self.credit();
         }
@@ -200,6 +205,7 @@ impl<'a> Interactive<'a> {
             return Ok(Some(Outcome::Left));
         }
         if room {
+            self.stuck = false;
             self.display.outlet.flush().map_err(gone)?;
             self.credit();
         }
@@ -217,7 +223,7 @@ impl<'a> Interactive<'a> {
         let pending = self.display.outlet.pending();
         // Without input they are read for the detach key alone.
         let keys = self.typed.len() < MOST_TYPED;
-        let holder = self.over.is_none() && pending < MOST_PENDING;
+        let holder = self.over.is_none() && (pending < MOST_PENDING || self.stuck);
         let stdin = io::stdin();
         let mut fds = [
             outlet::poll_if(keys, stdin.as_fd(), PollFlags::IN, self.signals),
@@ -229,6 +235,7 @@ impl<'a> Interactive<'a> {
         let asked = if pending > 0 { 4 } else { 3 };
         let pause = match self.over {
             Some(_) => Some(PATIENCE),
+            None if !holder => Some(PATIENCE),
             None => self.display.is_owing().then_some(PAUSE),
         };
         let pause = pause.and_then(|pause| Timespec::try_from(pause).ok());
