@@ -94,6 +94,15 @@ fn ends_with_the_last_word(terminal: &mut Terminal) {
     );
 }
 
+/// A session whose terminal says nothing but what is typed, and is ready for it.
+fn raw_cat() -> Sandbox {
+    let session = Sandbox::new();
+    let script = "stty raw -echo; echo up; exec cat";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
+    session.ok(["wait", "s", "--text", "up", "--timeout", "30s"]);
+    session
+}
+
 /// A client of the protocol with a terminal that it lent.
 struct Lender {
     connection: Connection,
@@ -183,17 +192,7 @@ impl Lender {
 
 #[test]
 fn only_the_terminal_that_answers_is_written_to_and_not_before_its_client_is_there() {
-    let session = Sandbox::new();
-    session.ok([
-        "create",
-        "-n",
-        "s",
-        "--",
-        "sh",
-        "-c",
-        "stty raw -echo; echo up; exec cat",
-    ]);
-    session.ok(["wait", "s", "--text", "up", "--timeout", "30s"]);
+    let session = raw_cat();
     let (mut first, mut second) = (Lender::new(&session), Lender::new(&session));
     for (text, shown) in [("a", false), ("b", true), ("c", true)] {
         first.types(text);
@@ -228,10 +227,7 @@ fn only_the_terminal_that_answers_is_written_to_and_not_before_its_client_is_the
 
 #[test]
 fn what_a_client_says_behind_its_terminal_is_heard_although_it_goes() {
-    let session = Sandbox::new();
-    let script = "stty raw -echo; echo up; exec cat";
-    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
-    session.ok(["wait", "s", "--text", "up", "--timeout", "30s"]);
+    let session = raw_cat();
     let mut lender = Lender::new(&session);
     let holder = session.holders()[0];
     kill(holder, Signal::STOP);
