@@ -79,14 +79,17 @@ impl Attachment {
         }
     }
 
+    /// What it has to come up to is where the stream is now, if it has come up to what that was.
+    pub(crate) fn remark(&mut self, head: u64) {
+        if self.next >= self.mark.1 {
+            self.mark = (Instant::now(), head);
+        }
+    }
+
     /// Whether it is a person's that does not keep up.
     pub(crate) fn is_late(&mut self, head: u64) -> bool {
-        let now = Instant::now();
-        if self.next >= self.mark.1 {
-            self.mark = (now, head);
-        }
-        let late = now.duration_since(self.mark.0) > BEHIND
-            && head.saturating_sub(self.next) > BEHIND_BYTES;
+        self.remark(head);
+        let late = self.mark.0.elapsed() > BEHIND && head.saturating_sub(self.next) > BEHIND_BYTES;
         self.interactive && late
     }
 

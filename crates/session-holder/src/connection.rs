@@ -258,11 +258,13 @@ impl Connection {
         let mut buffer = Vec::new();
         let answers = reply.is_some();
         loop {
-            if !self.flush()? {
-                return Ok(false);
-            }
+            let flushed = self.flush()?;
             let attachment = &mut self.attachments[index];
             let (stream, head) = (attachment.stream, output.served());
+            if !flushed {
+                attachment.remark(head);
+                return Ok(false);
+            }
             if attachment.redraw {
                 attachment.redraw = false;
                 let skipped = attachment.skipped.take();

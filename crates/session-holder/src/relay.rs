@@ -140,6 +140,13 @@ impl Holder {
             return Ok(true);
         };
         if !connection.flush()? {
+            // It is from now on that it does not keep up, not from when its socket takes something again.
+            for attachment in &mut connection.attachments {
+                let process = self.processes.get_mut(&attachment.stream.process());
+                if let Some(output) = process.and_then(|it| it.output(attachment.stream)) {
+                    attachment.remark(output.served());
+                }
+            }
             return Ok(false);
         }
         let directory = self.owned.session().directory_fd();
