@@ -1,8 +1,10 @@
 //! `cargo xtask check`: the one gate. What CI runs, a person runs, and it stops at the first thing that is wrong.
 
+use std::collections::BTreeMap;
 use std::env;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::cargo::{cargo, target_directory};
 use crate::{freestanding, layers, man};
@@ -29,10 +31,10 @@ const STEPS: &[Step] = &[
     ("man pages", |root| man::check(&root.join("docs/man"))),
     ("dependencies", dependencies),
     ("documentation", documentation),
-    ("tests", |root| run(root, &["test", "--workspace"])),
     ("other locks", other_locks),
     ("model", model),
     ("without std", freestanding::check),
+    ("tests", tests),
 ];
 
 /// Runs every step, in order, until one fails.
@@ -56,6 +58,32 @@ fn format(root: &Path) -> Result<(), String> {
         root,
         &["fmt", "--manifest-path", freestanding::PROGRAM, "--check"],
     )
+}
+
+/// All tests. One that this machine cannot run passes, for its person could do nothing about it; what such tests say is
+/// shown, and said again behind the last.
+fn tests(root: &Path) -> Result<(), String> {
+    let mut cargo = cargo(root);
+    cargo
+        .args(["test", "--workspace", "--", "--show-output"])
+        .stdout(Stdio::piped());
+    let mut skipped = BTreeMap::<String, usize>::new();
+    let status = cargo.spawn().and_then(|mut tests| {
+        let said = tests.stdout.take().map(BufReader::new);
+        for line in said.into_iter().flat_map(|said| said.split(b'\n')) {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            if let Some(why) = line.strip_prefix("SKIPPED: ") {
+                *skipped.entry(why.to_owned()).or_default() += 1;
+            }
+        }
+        tests.wait()
+    });
+    for (why, tests) in skipped {
+        eprintln!("SKIPPED, in {tests} places: {why}");
+    }
+    ended(&cargo, status)
 }
 
 /// The tests of session-hierarchy with the locks that its default features do not choose.
@@ -123,14 +151,17 @@ fn dependencies(root: &Path) -> Result<(), String> {
 }
 
 fn finish(command: &mut Command) -> Result<(), String> {
+    let status = command.status();
+    ended(command, status)
+}
+
+fn ended(command: &Command, status: io::Result<ExitStatus>) -> Result<(), String> {
     let words: Vec<_> = command
         .get_args()
         .map(|word| word.to_string_lossy())
         .collect();
     let shown = format!("cargo {}", words.join(" "));
-    let status = command
-        .status()
-        .map_err(|why| format!("cannot run `{shown}`: {why}"))?;
+    let status = status.map_err(|why| format!("cannot run `{shown}`: {why}"))?;
     if status.success() {
         Ok(())
     } else {

@@ -311,7 +311,7 @@ pub(crate) mod tests {
         match made {
             Ok(group) => Some(group),
             Err(reason) => {
-                eprintln!("SKIPPED, no cgroup: {reason}");
+                eprintln!("SKIPPED: no cgroup: {reason}");
                 None
             }
         }

@@ -271,7 +271,7 @@ fn what_a_lost_pid_namespace_left_can_be_given_up() {
     let session = Sandbox::new();
     let created = session.shell("unshare -pf --mount-proc $SESSION create -q -n gone sleep 1000");
     if created.err.contains("unshare") {
-        return eprintln!("SKIPPED, no pid namespace: {}", created.err);
+        return eprintln!("SKIPPED: no pid namespace: {}", created.err);
     }
     let refused = session.run(["start", "gone"]);
     assert_eq!(refused.code, 1, "it may live: {refused:?}");
