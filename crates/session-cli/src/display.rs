@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use session_protocol::Size;
-use session_terminal::{AlternateScreen, Quiet, Screen, TitlesAside};
+use session_terminal::{Quiet, Screen, Traces};
 
 use crate::outlet::Outlet;
 use crate::past::Past;
@@ -22,6 +22,9 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// How long a terminal that takes nothing is waited for at the end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Of what was shown, so much is kept: questions are shorter.
+const TAIL: usize = 256;
+
 /// The terminal's title is put aside, and had again at the end (XTWINOPS).
 const KEEP_TITLE: &[u8] = b"\x1b[22;0t";
 const TITLE_AGAIN: &[u8] = b"\x1b[23;0t";
@@ -29,13 +32,13 @@ const TITLE_AGAIN: &[u8] = b"\x1b[23;0t";
 /// One stream on one terminal.
 pub(crate) struct Display<'a> {
     pub(crate) outlet: Outlet,
-    screen: AlternateScreen,
-    titles: TitlesAside,
     size: Size,
     /// Shown with the first screen.
     past: Option<Past<'a>>,
     /// While another terminal answers what programs ask, this one must not be asked.
     quiet: Option<Quiet>,
+    /// What was shown last while it was this one that answers.
+    tail: Vec<u8>,
     /// From which offset on it answers, or does not.
     turns: VecDeque<(u64, bool)>,
     /// Offset behind the last byte that came, and up to where the holder knows that it is consumed.
@@ -60,12 +63,11 @@ impl<'a> Display<'a> {
         answers: bool,
     ) -> io::Result<Self> {
         let mut display = Self {
-            outlet: Outlet::new(terminal)?,
-            screen: AlternateScreen::default(),
-            titles: TitlesAside::default(),
+            outlet: Outlet::borrowed(terminal)?,
             size,
             past,
             quiet: (!answers).then(Quiet::default),
+            tail: Vec::new(),
             turns: VecDeque::new(),
             next: from,
             credited: from,
@@ -100,7 +102,8 @@ impl<'a> Display<'a> {
     pub(crate) fn shown(&mut self, offset: u64, bytes: &[u8]) {
         self.next = offset + bytes.len() as u64;
         self.acted |= bytes.contains(&0x1b);
-        self.watch(bytes);
+        self.outlet.watch(bytes);
+        self.remember(bytes);
     }
 
     /// Output came.
@@ -110,7 +113,7 @@ impl<'a> Display<'a> {
         let mut at = offset;
         while let Some((turn, answers)) = self
             .turns
-            .pop_front_if(|(turn, _)| *turn < offset + bytes.len() as u64)
+            .pop_front_if(|(turn, _)| *turn < at + bytes.len() as u64)
         {
             let (before, behind) = bytes.split_at((turn.saturating_sub(at)) as usize);
             self.pass(before)?;
@@ -118,9 +121,10 @@ impl<'a> Display<'a> {
             bytes = behind;
             if answers {
                 let held = self.quiet.take().map(|mut quiet| quiet.give_up());
-                self.show(&held.unwrap_or_default())?;
+                self.outlet.offer(&held.unwrap_or_default())?;
             } else {
-                self.quiet.get_or_insert_default();
+                let behind = || Quiet::behind(&std::mem::take(&mut self.tail));
+                self.quiet.get_or_insert_with(behind);
             }
         }
         self.pass(bytes)
@@ -128,11 +132,12 @@ impl<'a> Display<'a> {
 
     fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(quiet) = &mut self.quiet else {
-            return self.show(bytes);
+            self.remember(bytes);
+            return self.outlet.offer(bytes);
         };
         let mut shown = Vec::with_capacity(bytes.len());
         quiet.pass(bytes, |bytes| shown.extend_from_slice(bytes));
-        self.show(&shown)
+        self.outlet.offer(&shown)
     }
 
     /// The screen as it is at `offset`, where the stream goes on.
@@ -141,10 +146,12 @@ impl<'a> Display<'a> {
         self.credited = self.credited.max(offset);
         // What was not shown yet is on it.
         self.outlet.clear();
-        let titles = self.titles.again();
-        if !titles.is_empty() {
+        let aside = self.outlet.traces().map(Traces::titles_again);
+        let aside = aside.unwrap_or_default();
+        if aside != TITLE_AGAIN {
             // Those that were put aside are on it, too. CAN ends what the terminal may be in the middle of.
-            self.show(&[b"\x18", &titles[..]].concat())?;
+            self.outlet
+                .offer(&[b"\x18", &aside[..], KEEP_TITLE].concat())?;
         }
         while let Some((_, answers)) = self.turns.pop_front_if(|(turn, _)| *turn <= offset) {
             self.quiet = (!answers).then(Quiet::default);
@@ -152,6 +159,7 @@ impl<'a> Display<'a> {
         if let Some(quiet) = &mut self.quiet {
             *quiet = Quiet::default();
         }
+        self.tail.clear();
         let fitted;
         let mut drawn = drawn;
         if size != self.size {
@@ -169,15 +177,13 @@ impl<'a> Display<'a> {
         }
     }
 
-    fn show(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let offered = self.outlet.offer(bytes);
-        self.watch(bytes);
-        offered
-    }
-
-    fn watch(&mut self, bytes: &[u8]) {
-        self.screen.watch(bytes);
-        self.titles.watch(bytes);
+    /// This is shown where everything is.
+    fn remember(&mut self, bytes: &[u8]) {
+        let last = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let most = TAIL - last.len();
+        let gone = self.tail.len().saturating_sub(most);
+        self.tail.drain(..gone);
+        self.tail.extend_from_slice(last);
     }
 
     /// Up to where everything is consumed, if it is time to say so.
@@ -215,9 +221,7 @@ impl<'a> Display<'a> {
     /// Gives the terminal back: modes off, the cursor on a line of its own.
     pub(crate) fn leave(&mut self) {
         self.outlet.clear();
-        let mut last = session_terminal::leave(self.screen.is_shown());
-        last.extend_from_slice(&self.titles.again());
-        last.extend_from_slice(TITLE_AGAIN);
+        let mut last = self.outlet.traces().map(Traces::leave).unwrap_or_default();
         last.extend_from_slice(b"\r\n");
         // A terminal that is gone needs nothing.
         let offered = self.outlet.offer(&last);
@@ -257,7 +261,7 @@ mod tests {
         display.screen(8, Size::default(), aside).unwrap();
         display.screen(9, Size::default(), aside).unwrap();
         let aside = String::from_utf8_lossy(aside);
-        let expected = format!("\x1b[22;0t{aside}\x18\x1b[23;0t{aside}");
+        let expected = format!("\x1b[22;0t{aside}\x18\x1b[23;0t\x1b[23;0t\x1b[22;0t{aside}");
         assert_eq!(shown_on(&master), expected);
         display.leave();
         assert!(shown_on(&master).ends_with("\x1b[23;0t\x1b[23;0t\r\n"));
@@ -297,6 +301,36 @@ mod tests {
         display.turn(22, false);
         display.data(22, b"\x1b[6nd").unwrap();
         assert_eq!(shown_on(&master), "\x1b[22;0ta\x1b[1mb\x1b\x1b[6ncd");
+    }
+
+    #[test]
+    fn a_question_has_one_terminal_however_often_they_take_turns() {
+        let (master, mut display, _slave) = display(false);
+        display.turn(10, true);
+        display.turn(20, false);
+        let output = b"....\x1b[6n..\x1b[c.......\x1b[6nx";
+        display.data(0, output).unwrap();
+        assert_eq!(shown_on(&master), "\x1b[22;0t......\x1b[c.......x");
+        display.turn(25, true);
+        display.turn(29, false);
+        display.data(25, b"y\x1b[6nz").unwrap();
+        assert_eq!(shown_on(&master), "y\x1b[6\x18z");
+    }
+
+    #[test]
+    fn what_the_terminal_never_got_is_not_undone_but_what_it_got_is() {
+        let (master, mut display, slave) = display(true);
+        display.data(0, b"\x1b[?1049h").unwrap();
+        rustix::termios::tcflow(&slave, rustix::termios::Action::OOff).unwrap();
+        display.data(8, b"\x1b[22;2t\x1b[?1049l").unwrap();
+        rustix::termios::tcflow(&slave, rustix::termios::Action::OOn).unwrap();
+        display.leave();
+        let all = shown_on(&master);
+        assert!(
+            !all.contains("1049l") && all.contains("\x1b[?1047l"),
+            "{all:?}"
+        );
+        assert!(!all.contains("\x1b[23;2t"), "{all:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use session_terminal::Traces;
 
 /// What a pipe is sure to take when poll(2) says that it takes something (PIPE_BUF).
 const SURE: usize = 4096;
@@ -19,6 +20,8 @@ pub(crate) struct Outlet {
     kind: Kind,
     pending: Vec<u8>,
     written: usize,
+    /// What has been written, for a terminal that is to be given back.
+    traces: Option<Traces>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +59,27 @@ impl Outlet {
             kind,
             pending: Vec::new(),
             written: 0,
+            traces: None,
         })
+    }
+
+    /// A terminal that is to be given back.
+    pub(crate) fn borrowed(terminal: impl AsFd) -> io::Result<Self> {
+        let mut outlet = Self::new(terminal)?;
+        outlet.traces = Some(Traces::default());
+        Ok(outlet)
+    }
+
+    /// What has been written to it.
+    pub(crate) fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
+    /// These bytes have been written, here or elsewhere.
+    pub(crate) fn watch(&mut self, bytes: &[u8]) {
+        if let Some(traces) = &mut self.traces {
+            traces.watch(bytes);
+        }
     }
 
     /// Bytes that are still to be written.
@@ -71,7 +94,10 @@ impl Outlet {
         while self.pending.is_empty() && written < bytes.len() {
             match self.write(&bytes[written..])? {
                 0 => break,
-                some => written += some,
+                some => {
+                    self.watch(&bytes[written..written + some]);
+                    written += some;
+                }
             }
         }
         // What was written makes room first: a terminal that is never quite done must not cost ever more memory.
@@ -86,7 +112,12 @@ impl Outlet {
         while self.written < self.pending.len() {
             match self.write(&self.pending[self.written..])? {
                 0 => return Ok(()),
-                some => self.written += some,
+                some => {
+                    let pending = std::mem::take(&mut self.pending);
+                    self.watch(&pending[self.written..self.written + some]);
+                    self.pending = pending;
+                    self.written += some;
+                }
             }
         }
         self.clear();

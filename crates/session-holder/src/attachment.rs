@@ -28,8 +28,6 @@ pub(crate) struct Attachment {
     pub(crate) interactive: bool,
     /// It is to be sent the screen before anything else.
     pub(crate) redraw: bool,
-    /// What comes from here on up to that screen it is never sent.
-    pub(crate) skipped: Option<u64>,
     /// The terminal that it is shown on, if the client lent it.
     pub(crate) lent: Option<Lent>,
     /// The process waits rather than that this client loses bytes (`exec` on pipes).
@@ -48,7 +46,6 @@ impl Attachment {
             window,
             interactive: false,
             redraw: false,
-            skipped: None,
             lent: None,
             lossless: false,
             mark: (Instant::now(), head),
@@ -98,7 +95,6 @@ impl Attachment {
     pub(crate) fn present(&mut self, output: &Output, at_least: u64) -> u64 {
         let head = output.served();
         self.redraw = self.interactive && output.screen.is_some();
-        self.skipped = self.redraw.then_some(self.next);
         match (self.interactive, self.redraw) {
             (false, _) => at_least,
             (true, true) => head,

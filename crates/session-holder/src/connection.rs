@@ -16,7 +16,7 @@ use session_protocol::{
 
 use crate::attachment::Attachment;
 use crate::output::{BATCH, Output, Piece};
-use crate::screen::{Reply, Snapshot};
+use crate::screen::Snapshot;
 
 /// A connected client.
 pub(crate) struct Connection {
@@ -267,10 +267,10 @@ impl Connection {
             }
             if attachment.redraw {
                 attachment.redraw = false;
-                let skipped = attachment.skipped.take();
-                let reply = skipped.zip(reply.as_deref_mut());
-                let reply = reply.map(|(from, bytes)| Reply { from, bytes });
-                let snapshot = output.snapshot(log, reply);
+                let snapshot = output.snapshot(log);
+                if let Some(reply) = &mut reply {
+                    reply.extend(output.unanswered());
+                }
                 if let Some(Snapshot {
                     offset,
                     size,

@@ -93,6 +93,11 @@ impl Output {
     /// What comes next is another run's.
     pub(crate) fn begin_run(&mut self) {
         self.log.begin_run();
+        self.ended = None;
+        self.begun = self.head();
+        if let Some(screen) = &mut self.screen {
+            screen.begin_run(self.begun);
+        }
     }
 
     /// Offset of the oldest byte that the log keeps.

@@ -163,6 +163,9 @@ impl Holder {
             let mut reply = Vec::new();
             let asked = answers.then_some(&mut reply);
             let pumped = connection.pump(index, output, (directory, &name), asked);
+            if answers {
+                output.sent(connection.attachments[index].next);
+            }
             if !reply.is_empty() {
                 replies.push((stream.process(), reply));
             }

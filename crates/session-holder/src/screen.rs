@@ -34,7 +34,7 @@ pub(crate) struct Tracked {
     at: u64,
     /// The log's marks, which tell what there was before this holder, have been read.
     recalled: bool,
-    /// What lies before is another holder's: whoever asked something there does not wait any more.
+    /// What lies before is another program's, or another holder's: whoever asked there does not wait any more.
     begun: u64,
     /// The segment of the log that got its screen last begins here.
     marked: u64,
@@ -47,7 +47,21 @@ pub(crate) struct Tracked {
     resizes: VecDeque<Resize>,
     /// Questions were looked for up to here.
     looked: u64,
+    /// The terminal that answers has been sent everything below this offset, …
+    sent: u64,
+    /// … and may yet be spared what lies behind: what is asked there.
+    asked: Vec<Asked>,
 }
+
+/// A question, and what a terminal answers.
+struct Asked {
+    /// Where it ends.
+    offset: u64,
+    answer: Vec<u8>,
+}
+
+/// Answers that are kept, in bytes: what a program's terminal holds of what it does not read (N_TTY_BUF_SIZE).
+const MOST_ANSWERS: usize = 4096;
 
 /// The terminal has this size from an offset on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +70,6 @@ struct Resize {
     size: Size,
     /// The log has it.
     kept: bool,
-}
-
-/// Where answers go to what is asked from an offset on; somebody else saw to what was asked before.
-pub(crate) struct Reply<'a> {
-    pub(crate) from: u64,
-    pub(crate) bytes: &'a mut Vec<u8>,
 }
 
 /// What a terminal is given to look like another.
@@ -85,7 +93,15 @@ impl Tracked {
             size: Size::default(),
             resizes: VecDeque::new(),
             looked: at,
+            sent: at,
+            asked: Vec::new(),
         }
+    }
+
+    /// What another program says begins at `offset`.
+    pub(crate) fn begin_run(&mut self, offset: u64) {
+        self.begun = offset;
+        self.asked.clear();
     }
 
     /// From `offset` on the terminal has this size.
@@ -109,6 +125,19 @@ impl Tracked {
             screen.feed(&drawn);
             Box::new(screen)
         })
+    }
+
+    /// Something is asked that ends at `offset`.
+    fn ask(&mut self, offset: u64, answer: &[u8]) {
+        if offset <= self.begun.max(self.sent) {
+            return;
+        }
+        self.asked.retain(|it| it.offset > self.sent);
+        let kept = self.asked.iter().map(|it| it.answer.len()).sum::<usize>();
+        if kept == 0 || kept + answer.len() <= MOST_ANSWERS {
+            let answer = answer.to_vec();
+            self.asked.push(Asked { offset, answer });
+        }
     }
 
     /// Goes back to the last mark, the first time; what came since is taken in again.
@@ -138,6 +167,17 @@ impl Tracked {
         self.resizes = resizes;
     }
 
+    /// What comes next.
+    fn take_in(&mut self, bytes: &[u8]) {
+        self.at += bytes.len() as u64;
+        let mut asked = Vec::new();
+        let answer = |behind, answer: &[u8]| asked.push((behind, answer.to_vec()));
+        self.live().catch_up_answering(bytes, answer);
+        for (behind, answer) in asked {
+            self.ask(self.at - behind as u64, &answer);
+        }
+    }
+
     /// Keeps no more than what draws it.
     fn pack(&mut self) {
         if let Some(mut screen) = self.live.take() {
@@ -158,8 +198,38 @@ impl Output {
         };
         tracked.resize(head, size);
         if tracked.resizes.len() > MOST_RESIZES {
-            self.catch_up(log, None);
+            self.catch_up(log);
         }
+    }
+
+    /// The terminal that answers has been sent what lies below `offset`.
+    pub(crate) fn sent(&mut self, offset: u64) {
+        if let Some(tracked) = &mut self.screen {
+            tracked.sent = offset;
+        }
+    }
+
+    /// Another terminal answers from now on, or none: up to where the one before was sent everything, and from where on it
+    /// is the other's turn. What is asked in between is to be answered already.
+    pub(crate) fn turn(&mut self) -> (u64, u64) {
+        let head = self.head();
+        let sent = self.screen.as_mut().map(|tracked| {
+            let sent = tracked.sent.min(head);
+            tracked.sent = head;
+            sent
+        });
+        (sent.unwrap_or(head), head)
+    }
+
+    /// Answers to what was asked, as far as the screen has come, behind what the terminal that answers was sent. It will
+    /// not be sent it any more.
+    pub(crate) fn unanswered(&mut self) -> Vec<u8> {
+        let Some(tracked) = &mut self.screen else {
+            return Vec::new();
+        };
+        let asked = std::mem::take(&mut tracked.asked).into_iter();
+        let unsent = asked.filter(|it| it.offset > tracked.sent);
+        unsent.flat_map(|it| it.answer).collect()
     }
 
     /// Whether the screen should catch up before more comes.
@@ -190,37 +260,34 @@ impl Output {
         asked.may_ask
     }
 
-    /// Has the screen take in everything that there is; `reply` gets the answers to what is asked in it.
-    pub(crate) fn catch_up(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) {
+    /// Has the screen take in everything that there is.
+    pub(crate) fn catch_up(&mut self, log: Log<'_>) {
         // The past of whoever is shown this is in the log.
         self.journal();
-        self.catch_up_with_log(log, reply);
+        self.catch_up_with_log(log);
     }
 
     /// As [`Output::catch_up`], as far as the log has it: only there is it known where segments begin.
-    pub(crate) fn catch_up_with_log(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) {
+    pub(crate) fn catch_up_with_log(&mut self, log: Log<'_>) {
         let Some(mut tracked) = self.screen.take() else {
             return;
         };
         let (oldest, channel) = (self.start(), self.stream.channel());
         tracked.recall(|offset| marks(log, channel, offset, oldest));
-        self.follow(&mut tracked, log, reply);
+        self.follow(&mut tracked, log);
         if let Some(screen) = &tracked.live {
-            // What was taken in was answered by whoever was to answer it.
+            // What is asked in what was taken in is known.
             let asked = tracked.at.saturating_sub(screen.unfinished() as u64);
             tracked.looked = tracked.looked.max(asked);
         }
         self.screen = Some(tracked);
     }
 
-    fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>, mut reply: Option<Reply<'_>>) {
+    fn follow(&mut self, tracked: &mut Tracked, log: Log<'_>) {
         let head = self.logged();
         if tracked.at == head && tracked.resizes.is_empty() {
             return;
         }
-        let mine = reply
-            .as_ref()
-            .map_or(head, |reply| reply.from.max(tracked.begun));
         let mut buffer = Vec::new();
         loop {
             self.log_segment(tracked);
@@ -238,28 +305,17 @@ impl Output {
                 return;
             }
             let resize = tracked.resizes.front().map(|resize| resize.offset);
-            let stops = [self.log_next_start(tracked.at), resize, Some(mine)];
+            let stops = [self.log_next_start(tracked.at), resize];
             let stops = stops.into_iter().flatten();
             let stop = stops.filter(|stop| *stop > tracked.at).min();
             let stop = stop.map_or(head, |stop| stop.min(head));
             let most = (stop - tracked.at).min(LAG) as usize;
-            let reply = reply.as_mut().filter(|_| tracked.at >= mine);
-            let reply = reply.map(|reply| &mut *reply.bytes);
-            let at = tracked.at;
-            let screen = tracked.live();
-            match self.piece(log.0, log.1, at, most, &mut buffer) {
-                Piece::Ring(parts) => {
-                    let bytes = joined(parts);
-                    take_in(screen, &bytes, reply);
-                    tracked.at += bytes.len() as u64;
-                }
-                Piece::Log(len) => {
-                    take_in(screen, &buffer[..len], reply);
-                    tracked.at += len as u64;
-                }
+            match self.piece(log.0, log.1, tracked.at, most, &mut buffer) {
+                Piece::Ring(parts) => tracked.take_in(&joined(parts)),
+                Piece::Log(len) => tracked.take_in(&buffer[..len]),
                 Piece::Gap(next) => {
                     // Whatever was begun before it does not go on behind it.
-                    screen.feed(b"\x18");
+                    tracked.live().feed(b"\x18");
                     tracked.at = next.max(tracked.at + 1);
                 }
                 Piece::End => return,
@@ -280,9 +336,9 @@ impl Output {
         }
     }
 
-    /// What a terminal needs to show the screen as it is now; `reply` as [`Output::catch_up`] has it.
-    pub(crate) fn snapshot(&mut self, log: Log<'_>, reply: Option<Reply<'_>>) -> Option<Snapshot> {
-        self.catch_up(log, reply);
+    /// What a terminal needs to show the screen as it is now.
+    pub(crate) fn snapshot(&mut self, log: Log<'_>) -> Option<Snapshot> {
+        self.catch_up(log);
         let offset = self.head();
         let screen = self.screen.as_mut()?.live();
         let (rows, cols) = screen.size();
@@ -302,7 +358,7 @@ impl Output {
         };
         // The log is to know the sizes even of a holder that is killed.
         if tracked.at < oldest || lost || !tracked.resizes.is_empty() {
-            self.catch_up(log, None);
+            self.catch_up(log);
         }
         if let Some(tracked) = &mut self.screen {
             tracked.pack();
@@ -315,16 +371,6 @@ impl Output {
             size: (size.rows, size.cols),
             screen,
         });
-    }
-}
-
-/// Questions are only looked for where there is somebody to answer them.
-fn take_in(screen: &mut Screen, bytes: &[u8], reply: Option<&mut Vec<u8>>) {
-    match reply {
-        Some(reply) => {
-            screen.catch_up_answering(bytes, |bytes| reply.extend_from_slice(bytes));
-        }
-        None => screen.catch_up(bytes),
     }
 }
 

@@ -50,7 +50,7 @@ impl Place {
             self.all.feed(bytes);
             if self.output.is_behind() {
                 self.output
-                    .catch_up_with_log((self.directory.as_fd(), "main"), None);
+                    .catch_up_with_log((self.directory.as_fd(), "main"));
             }
         }
     }
@@ -63,7 +63,7 @@ impl Place {
 
     fn is_exact(&mut self) {
         let log = (self.directory.as_fd(), "main");
-        let snapshot = self.output.snapshot(log, None).unwrap();
+        let snapshot = self.output.snapshot(log).unwrap();
         let (rows, cols) = self.all.size();
         assert_eq!(snapshot.size, size(rows, cols));
         assert_eq!(snapshot.offset, self.output.head());
@@ -84,14 +84,11 @@ impl Place {
     }
 
     fn answers(&mut self) -> Vec<u8> {
-        let mut answers = Vec::new();
-        if self.output.may_ask() {
-            let bytes = &mut answers;
-            let reply = Some(Reply { from: 0, bytes });
-            self.output
-                .catch_up((self.directory.as_fd(), "main"), reply);
+        if !self.output.may_ask() {
+            return Vec::new();
         }
-        answers
+        self.output.catch_up((self.directory.as_fd(), "main"));
+        self.output.unanswered()
     }
 
     fn marks(&self) -> Vec<Mark> {
@@ -175,9 +172,7 @@ fn sizes_are_known_to_the_next_holder_and_are_not_kept_twice() {
     }
     assert!(place.marks().len() <= known.len() + 20);
     place.restart(16 << 20);
-    place
-        .output
-        .catch_up((place.directory.as_fd(), "main"), None);
+    place.output.catch_up((place.directory.as_fd(), "main"));
     place.is_exact();
 }
 
@@ -253,7 +248,7 @@ fn a_log_with_a_hole_leaves_a_screen_that_goes_on_behind_it() {
     place.output.ring.release();
     place.say(b"behind");
     let log = (place.directory.as_fd(), "main");
-    let snapshot = place.output.snapshot(log, None).unwrap();
+    let snapshot = place.output.snapshot(log).unwrap();
     let mut shown = Screen::new(24, 80);
     shown.feed(&snapshot.drawn);
     let text = String::from_utf8(snapshot.drawn).unwrap();
@@ -289,14 +284,55 @@ fn what_is_asked_is_answered_once_and_nothing_that_another_holder_saw() {
     place.restart(16 << 20);
     place.say(b"\x1b[5n");
     assert_eq!(place.answers(), b"\x1b[0n");
-    // Somebody else saw to the first two.
-    let from = place.output.head() + 8;
-    place.say(b"\x1b[6n\x1b[6n\x1b[5n");
-    let mut answers = Vec::new();
-    let bytes = &mut answers;
-    let reply = Some(Reply { from, bytes });
-    place
-        .output
-        .catch_up((place.directory.as_fd(), "main"), reply);
-    assert_eq!(answers, b"\x1b[0n");
+}
+
+#[test]
+fn what_a_terminal_was_not_sent_is_answered_and_nothing_that_it_was() {
+    let mut place = Place::new(16 << 20);
+    // However far the screen has come meanwhile.
+    for looks in [false, true] {
+        let begin = place.output.head();
+        place.say(b"\x1b[6n\x1b]11;?\x1b\\\x1b[5n");
+        place.output.sent(begin + 4);
+        if looks {
+            place.is_exact();
+        }
+        place.say(b"text\x1b[c");
+        place.output.sent(begin + 10);
+        place.is_exact();
+        let answers = b"\x1b]11;rgb:0000/0000/0000\x1b\\\x1b[0n\x1b[?62;22c";
+        assert_eq!(text(&place.output.unanswered()), text(answers));
+        assert_eq!(place.output.unanswered(), b"");
+        assert_eq!(place.output.turn(), (begin + 10, place.output.head()));
+    }
+    // That one byte more ends it: the terminal has answered.
+    let begin = place.output.head();
+    place.say(b"\x1b]11;?\x1b\\");
+    place.output.sent(begin + 7);
+    place.is_exact();
+    assert_eq!(place.output.unanswered(), b"");
+    // Nor does anybody wait for what another program asked.
+    place.say(b"\x1b[5n");
+    place.is_exact();
+    place.output.begin_run();
+    assert_eq!(place.output.unanswered(), b"");
+}
+
+#[test]
+fn who_asks_and_never_reads_costs_no_more_than_a_terminal_holds() {
+    let mut place = Place::new(16 << 20);
+    place.say(&b"\x1b[5n".repeat(100_000));
+    place.is_exact();
+    assert_eq!(place.output.unanswered(), b"\x1b[0n".repeat(1024));
+    // What it was sent makes room.
+    place.say(&b"\x1b[5n".repeat(100_000));
+    place.is_exact();
+    place.output.sent(place.output.head());
+    place.say(b"\x1b[c");
+    place.is_exact();
+    assert_eq!(place.output.unanswered(), b"\x1b[?62;22c");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use session_protocol::{ByteString, Code, Error, Notice, ProcessId, ScreenResult, StreamId};
 
 use crate::holder::Holder;
-use crate::screen::{Reply, Snapshot};
+use crate::screen::Snapshot;
 
 /// Less output than this at once is what a person or a question makes: it is seen to as soon as no more comes, …
 const LITTLE: u64 = 4096;
@@ -47,9 +47,10 @@ impl Holder {
         let mut reply = Vec::new();
         if output.is_behind() {
             let directory = self.owned.session().directory_fd();
-            let bytes = &mut reply;
-            let answer = asked.then_some(Reply { from: 0, bytes });
-            output.catch_up_with_log((directory, &crate::process::directory(id)), answer);
+            output.catch_up_with_log((directory, &crate::process::directory(id)));
+            if asked {
+                reply = output.unanswered();
+            }
         }
         let asked = asked && output.screen.is_some();
         self.unsettled.retain(|it| it.stream != stream);
@@ -87,10 +88,20 @@ impl Holder {
         }
     }
 
-    /// Has every screen of the process take in what there is, and types the answers to what is asked in it.
+    /// Has the screen of the process take in what there is, and types the answers to what is asked in it that no terminal
+    /// was sent.
     fn reply(&mut self, id: ProcessId) {
-        let mut reply = Vec::new();
-        self.catch_up(id, Some(&mut reply));
+        // A screen that is in use is packed again once all is quiet.
+        self.not_quiet();
+        let directory = self.owned.session().directory_fd();
+        let Some(process) = self.processes.get_mut(&id) else {
+            return;
+        };
+        let (name, mut reply) = (process.directory(), Vec::new());
+        for output in &mut process.outputs {
+            output.catch_up((directory, &name));
+            reply.extend(output.unanswered());
+        }
         self.type_reply(id, &reply);
     }
 
@@ -102,20 +113,6 @@ impl Holder {
         {
             // A program that does not read its input does not wait for an answer.
             let _ = rustix::io::write(input, reply);
-        }
-    }
-
-    fn catch_up(&mut self, id: ProcessId, mut reply: Option<&mut Vec<u8>>) {
-        // A screen that is in use is packed again once all is quiet.
-        self.not_quiet();
-        let directory = self.owned.session().directory_fd();
-        if let Some(process) = self.processes.get_mut(&id) {
-            let name = process.directory();
-            for output in &mut process.outputs {
-                let reply = reply.as_deref_mut();
-                let reply = reply.map(|bytes| Reply { from: 0, bytes });
-                output.catch_up((directory, &name), reply);
-            }
         }
     }
 
@@ -136,8 +133,7 @@ impl Holder {
         })?;
         let name = process.directory();
         let mut outputs = process.outputs.iter_mut();
-        let Some(snapshot) = outputs.find_map(|output| output.snapshot((directory, &name), None))
-        else {
+        let Some(snapshot) = outputs.find_map(|output| output.snapshot((directory, &name))) else {
             return Err(self.no_terminal(id));
         };
         let Snapshot {
@@ -190,17 +186,17 @@ impl Holder {
         if before == elected || !process.is_pty() {
             return;
         }
-        // What has come is answered by who was to answer it.
-        match before {
-            None => self.reply(id),
-            Some(_) => self.catch_up(id, None),
-        }
+        // What has come is answered by who was to answer it; what that was not sent yet it will not be asked.
+        self.reply(id);
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
         process.answerer = elected;
-        let from = process.outputs.first().map_or(0, |output| output.head());
-        for (number, answers) in [(before, false), (elected, true)] {
+        let Some(output) = process.outputs.first_mut() else {
+            return;
+        };
+        let (sent, head) = output.turn();
+        for (number, answers, from) in [(before, false, sent), (elected, true, head)] {
             if let Some(number) = number.filter(|_| before.is_some()) {
                 let connection = self.connections.get_mut(&number);
                 let attachments = connection.into_iter().flat_map(|it| &mut it.attachments);

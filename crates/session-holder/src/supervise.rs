@@ -284,9 +284,7 @@ impl Holder {
         main.size = size;
         let (directory, name) = (self.owned.session().directory_fd(), main.directory());
         for output in &mut main.outputs {
-            output.ended = None;
             output.begin_run();
-            output.begun = output.head();
             output.resized((directory, &name), size);
             output.set_limit(log_limit);
         }

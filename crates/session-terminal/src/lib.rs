@@ -1,5 +1,4 @@
 //! What output makes of a terminal, and how another is brought there, or left as it was found.
-//! of text are in it.
 //!
 //! [`Screen`] takes output in and has bytes that make another terminal look the same: a client that attaches is not sent
 //! the past itself, which would scroll by, start in the middle of a sequence and repeat every query that a program
@@ -36,11 +35,10 @@ mod view;
 pub use asks::{Asked, LONGEST_QUESTION, asks};
 pub use cleaner::{Cleaner, Line};
 pub use echoes::Echoes;
-pub use leave::{AlternateScreen, LEAVE_ALTERNATE, leave};
+pub use leave::{LEAVE_ALTERNATE, Traces};
 pub use quiet::Quiet;
 pub use report::is_report;
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};
-pub use titles::TitlesAside;
 pub use typed::{Shown, Typed};
 pub use view::{Cell, Colour, Cursor, Encoding, Modes, Mouse, Rgb, Shape, Style, Underline};

@@ -9,11 +9,26 @@ pub struct Quiet {
     sequences: Sequences,
     /// Of the sequence that is being read.
     held: Vec<u8>,
+    /// So much of it is on the terminal already.
+    begun: usize,
     /// It is too long to be held; whether the rest is passed on.
     endless: Option<bool>,
 }
 
+/// Ends what a terminal is in the middle of, to no effect.
+const CANCEL: &[u8] = b"\x18";
+
 impl Quiet {
+    /// For a terminal that was shown everything so far, `shown` last: it may be in the middle of a question.
+    pub fn behind(shown: &[u8]) -> Self {
+        let mut quiet = Self::default();
+        if let Some(escape) = memchr::memrchr(0x1b, shown) {
+            quiet.pass(&shown[escape..], |_| ());
+            quiet.begun = quiet.held.len();
+        }
+        quiet
+    }
+
     /// Hands on what may be shown of `bytes`. A sequence is held back until it is known.
     pub fn pass(&mut self, bytes: &[u8], mut show: impl FnMut(&[u8])) {
         let mut at = 0;
@@ -31,10 +46,9 @@ impl Quiet {
                     self.hold(piece, &mut show);
                     let whole = self.sequences.whole(bytes, range);
                     let shown = whole.is_none_or(|whole| !must_not_repeat(kind, whole));
-                    if shown && self.endless.is_none() {
-                        show(&self.held);
+                    if self.endless.is_none() {
+                        self.decide(shown, &mut show);
                     }
-                    self.held.clear();
                     self.endless = None;
                 }
             }
@@ -43,10 +57,24 @@ impl Quiet {
 
     /// Gives up what is held back, to be shown as the beginning of what comes next.
     pub fn give_up(&mut self) -> Vec<u8> {
+        let quiet = std::mem::take(self);
+        match quiet.endless {
+            None => quiet.held[quiet.begun..].to_vec(),
+            Some(true) => Vec::new(),
+            // The rest of it is not to be seen either.
+            Some(false) => quiet.sequences.unfinished().to_vec(),
+        }
+    }
+
+    /// What is held back is shown, or is not.
+    fn decide(&mut self, shown: bool, show: &mut impl FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
-        let shown = self.endless.is_none();
-        *self = Self::default();
-        if shown { held } else { Vec::new() }
+        let begun = std::mem::take(&mut self.begun);
+        if shown {
+            show(&held[begun..]);
+        } else if begun > 0 {
+            show(CANCEL);
+        }
     }
 
     fn hold(&mut self, piece: &[u8], show: &mut impl FnMut(&[u8])) {
@@ -60,10 +88,7 @@ impl Quiet {
                     let shown =
                         !self.held.starts_with(b"\x1b]") && !self.held.starts_with(b"\x1b_");
                     self.endless = Some(shown);
-                    let held = std::mem::take(&mut self.held);
-                    if shown {
-                        show(&held);
-                    }
+                    self.decide(shown, show);
                 }
             }
         }
@@ -85,18 +110,20 @@ fn must_not_repeat(kind: Kind, whole: &[u8]) -> bool {
                     .and_then(number)
                     .is_some_and(|first| (11..=21).contains(&first))
             }
-            // DECREQTPARM, DECRQCRA, DECRQPSR, XTSMGRAPHICS.
+            // DECREQTPARM, DECRQCRA, DECRQPSR.
             b'x' => !body.ends_with(b"$") && !body.ends_with(b"*"),
             b'y' | b'w' => body.ends_with(b"*") || body.ends_with(b"$"),
-            b'S' => body.starts_with(b"?"),
+            // XTSMGRAPHICS, XTQMODKEYS.
+            b'S' | b'm' => body.starts_with(b"?"),
             _ => false,
         },
         // Clipboard, notifications, progress; anything that asks.
         (Kind::Command, [_, _, body @ ..]) => {
             let code = body.split(|byte| !byte.is_ascii_digit()).next();
             let code = code.and_then(number);
+            // Kitty asks for colours by name: OSC 21 ; foreground=?.
             matches!(code, Some(9 | 50 | 52 | 60 | 99 | 777 | 1337 | 5522))
-                || body.windows(2).any(|pair| pair == b";?")
+                || body.windows(2).any(|pair| matches!(pair, b";?" | b"=?"))
         }
         // Sixel pictures may be repeated; questions may not, nor what tmux passes through.
         (Kind::Device, [_, _, body @ ..]) => {
@@ -122,9 +149,9 @@ mod tests {
 
     #[test]
     fn questions_and_the_clipboard_are_left_out_however_they_are_cut() {
-        let output = b"a\x1b[6nb\x1b[1mc\x1b]52;c;eA==\x07d\x1b]0;title\x07e\x1b]11;?\x1b\\f\x05g\x1bP$qm\x1b\\h\x1b[21ti\x1b[3;4Hj";
+        let output = b"a\x1b[6nb\x1b[1mc\x1b]52;c;eA==\x07d\x1b]0;title\x07e\x1b]11;?\x1b\\f\x05g\x1bP$qm\x1b\\h\x1b[21ti\x1b[3;4Hj\x1b[?1mk\x1b]21;foreground=?\x07l";
         for cut in [1, 2, 5, 1000] {
-            let expected = "ab\x1b[1mcd\x1b]0;title\x07e\x1b\\fg\x1b\\hi\x1b[3;4Hj";
+            let expected = "ab\x1b[1mcd\x1b]0;title\x07e\x1b\\fg\x1b\\hi\x1b[3;4Hjkl";
             assert_eq!(shown(output, cut), expected, "cut every {cut}");
         }
     }
@@ -143,5 +170,36 @@ mod tests {
         quiet.pass(b"a\x1b[3", |_| ());
         assert_eq!(quiet.give_up(), b"\x1b[3");
         assert_eq!(quiet.give_up(), b"");
+    }
+
+    #[test]
+    fn a_question_that_was_begun_is_not_finished() {
+        for (before, rest, expected) in [
+            ("a\x1b[6", "nb", "\x18b"),
+            ("a\x1b[6", "Hb", "Hb"),
+            ("a\x1b]11", ";?\x1b\\b", "\x18\x1b\\b"),
+            ("a\x1b]0;ti", "tle\x07b", "tle\x07b"),
+            ("a\x1b[1mb", "\x1b[6nc", "c"),
+            ("a\x1b[6\x18", "nb", "nb"),
+            ("", "\x1b[6nc", "c"),
+        ] {
+            for cut in [1, 100] {
+                let (mut quiet, mut all) = (Quiet::behind(before.as_bytes()), Vec::new());
+                for piece in rest.as_bytes().chunks(cut) {
+                    quiet.pass(piece, |shown| all.extend_from_slice(shown));
+                }
+                assert_eq!(all, expected.as_bytes(), "{before:?} {rest:?}");
+            }
+        }
+        let mut quiet = Quiet::behind(b"\x1b[6");
+        quiet.pass(b"1", |_| ());
+        assert_eq!(quiet.give_up(), b"1");
+    }
+
+    #[test]
+    fn the_rest_of_an_endless_clipboard_is_not_seen_either() {
+        let mut quiet = Quiet::default();
+        quiet.pass(&[b"\x1b]52;c;", &[b'A'; 9000][..]].concat(), |_| ());
+        assert_eq!(quiet.give_up(), b"\x1b]9999;");
     }
 }

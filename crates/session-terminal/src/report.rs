@@ -12,7 +12,7 @@ pub fn is_report(input: &[u8]) -> bool {
         let is_report = match kind {
             Kind::Command | Kind::Device | Kind::Part => true,
             Kind::Escape => whole == b"\x1b\\",
-            Kind::Control => is_control(&whole[2..]),
+            Kind::Control => whole.get(2..).is_some_and(is_control),
             _ => false,
         };
         if !is_report {
@@ -83,5 +83,7 @@ mod tests {
         ] {
             assert!(!is_report(typed.as_bytes()), "{typed:?}");
         }
+        let endless = format!("\x1b[{}m", "1".repeat(9000));
+        assert!(!is_report(endless.as_bytes()));
     }
 }

@@ -82,6 +82,11 @@ impl Screen {
 
     /// Takes the next bytes of output and answers the queries in them, as a terminal would.
     pub fn answer(&mut self, bytes: &[u8], mut reply: impl FnMut(&[u8])) {
+        self.answer_each(bytes, |_, bytes| reply(bytes));
+    }
+
+    /// As [`Screen::answer`], and says how many of `bytes` are behind each question.
+    pub(crate) fn answer_each(&mut self, bytes: &[u8], mut reply: impl FnMut(usize, &[u8])) {
         let joined;
         let mut bytes = bytes;
         if !self.held.is_empty() {
@@ -107,7 +112,13 @@ impl Screen {
                 _ => {
                     if let Some(whole) = self.sequences.whole(bytes, range) {
                         let (processor, model) = (&mut self.processor, &mut self.model);
-                        sequence(processor, model, kind, whole, &mut reply);
+                        // Of ST, the ESC ended it.
+                        let by_escape = match kind {
+                            Kind::Command => !whole.ends_with(b"\x07"),
+                            kind => kind == Kind::Device,
+                        };
+                        let behind = bytes.len() - at - usize::from(by_escape);
+                        sequence(processor, model, kind, whole, |bytes| reply(behind, bytes));
                     }
                     self.model.noted.last = None;
                 }
@@ -118,17 +129,18 @@ impl Screen {
     /// As [`Screen::feed`], but what provably leaves no trace on the screen is passed over: for output that nobody is
     /// shown line by line. A screen with a history has every line parsed.
     pub fn catch_up(&mut self, bytes: &[u8]) {
-        self.catch_up_answering(bytes, |_| ());
+        self.catch_up_answering(bytes, |_, _| ());
     }
 
-    /// As [`Screen::catch_up`], and answers the queries in `bytes`: none of them is ever passed over.
-    pub fn catch_up_answering(&mut self, mut bytes: &[u8], mut reply: impl FnMut(&[u8])) {
+    /// As [`Screen::catch_up`], and answers the queries in `bytes`: none of them is ever passed over. `reply` gets how
+    /// many of `bytes` are behind each, too.
+    pub fn catch_up_answering(&mut self, mut bytes: &[u8], mut reply: impl FnMut(usize, &[u8])) {
         while bytes.len() >= WORTHWHILE {
             let begun = self.sequences.is_inside() || !self.held.is_empty();
             if begun || !self.model.scrolls_whole() {
                 // In a sequence, or one is needed that gives the whole screen back.
                 let (now, later) = bytes.split_at(STEP.min(bytes.len()));
-                self.answer(now, &mut reply);
+                self.answer_each(now, |behind, answer| reply(later.len() + behind, answer));
                 bytes = later;
                 continue;
             }
@@ -147,10 +159,11 @@ impl Screen {
             let end = (plan.end() + STEP).min(bytes.len());
             plan.shrink();
             self.plan = plan;
-            self.answer(&bytes[from..end], &mut reply);
-            bytes = &bytes[end..];
+            let (now, later) = (&bytes[from..end], &bytes[end..]);
+            self.answer_each(now, |behind, answer| reply(later.len() + behind, answer));
+            bytes = later;
         }
-        self.answer(bytes, &mut reply);
+        self.answer_each(bytes, reply);
     }
 
     /// A question that is not all there began at most so many bytes before the end of what came.

@@ -127,8 +127,12 @@ impl Sequences {
         if self.state == State::Ground {
             b""
         } else if self.endless {
-            // A string that every terminal ignores: half a picture or a clipboard is worse than none.
-            b"\x1b^"
+            // A string that every terminal ignores: half a picture or a clipboard is worse than none. One that BEL may
+            // end has to be one that BEL ends.
+            match self.state {
+                State::Command => b"\x1b]9999;",
+                _ => b"\x1b^",
+            }
         } else {
             &self.read
         }
@@ -305,9 +309,14 @@ mod tests {
         assert_eq!(feed(b"1m"), (Vec::new(), false));
         assert_eq!(
             feed(&[b"\x1b]52;c;", &[b'A'; LONGEST][..]].concat()),
-            (b"\x1b^".to_vec(), true)
+            (b"\x1b]9999;".to_vec(), true)
         );
         assert_eq!(feed(b"\x07"), (Vec::new(), false));
+        assert_eq!(
+            feed(&[b"\x1bPq", &[b'~'; LONGEST][..]].concat()),
+            (b"\x1b^".to_vec(), true)
+        );
+        assert_eq!(feed(b"\x07\x1b\\"), (Vec::new(), false));
     }
 
     /// What `vte` says: the final byte of each control sequence, the number of each command.

@@ -57,8 +57,8 @@ proptest! {
         some.feed(&before);
         for piece in poured.chunks(cut) {
             let (mut asked, mut told) = (Vec::new(), Vec::new());
-            all.answer(piece, |reply| asked.extend_from_slice(reply));
-            some.catch_up_answering(piece, |reply| told.extend_from_slice(reply));
+            all.answer_each(piece, |behind, reply| asked.push((behind, reply.to_vec())));
+            some.catch_up_answering(piece, |behind, reply| told.push((behind, reply.to_vec())));
             prop_assert_eq!(state(&mut some), state(&mut all));
             prop_assert_eq!(told, asked);
         }

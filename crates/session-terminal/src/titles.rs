@@ -10,7 +10,7 @@ const LONGEST: usize = 16;
 
 /// Watches output on its way to a terminal for titles that are put aside.
 #[derive(Debug, Default)]
-pub struct TitlesAside {
+pub(crate) struct TitlesAside {
     /// What was put aside: 0 both, 1 the icon's name, 2 the window's.
     kinds: Vec<u8>,
     /// The start of a sequence that output ended in.
@@ -28,7 +28,7 @@ enum Read {
 
 impl TitlesAside {
     /// Takes the next bytes that the terminal gets.
-    pub fn watch(&mut self, bytes: &[u8]) {
+    pub(crate) fn watch(&mut self, bytes: &[u8]) {
         if !self.begun.is_empty() {
             let mut joined = std::mem::take(&mut self.begun);
             joined.extend_from_slice(&bytes[..bytes.len().min(LONGEST)]);
@@ -49,7 +49,7 @@ impl TitlesAside {
     }
 
     /// Bytes that have them again, the last one first.
-    pub fn again(&self) -> Vec<u8> {
+    pub(crate) fn again(&self) -> Vec<u8> {
         let again = |kind: &u8| format!("\x1b[23;{kind}t").into_bytes();
         self.kinds.iter().rev().flat_map(again).collect()
     }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::protocol::socket;
-use crate::support::{Sandbox, kill, private_memory, state, until};
+use crate::support::{Sandbox, Terminal, kill, private_memory, state, until};
 
 /// Bytes of private memory that a holder of a loud session may take.
 const MOST: u64 = 4 << 20;
@@ -135,20 +135,60 @@ fn many_stopped_clients_cost_no_more_than_what_is_on_its_way() {
     session.ok(["stop", "s"]);
 }
 
-#[test]
-fn what_is_asked_behind_what_a_client_missed_is_answered_in_its_place() {
-    let session = Sandbox::new();
-    let script = "stty raw -echo; head -c 1 >/dev/null; yes pouring | head -c 8000000; \
-        printf '\\033[>c'; head -c 10 | od -An -c; exec cat";
-    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
-    let mut terminal = session.attach("s");
+/// A session whose client is stopped before the program pours, asks, and pours `more` bytes; and that client.
+fn asked_too_late(session: &Sandbox, more: usize) -> Terminal {
+    let script = format!(
+        "stty raw -echo; head -c 1 >/dev/null; yes pouring | head -c 3000000; printf 'asks\\033[>c'; \
+        yes more | head -c {more}; head -c 10 | od -An -c; exec cat"
+    );
+    session.ok(["create", "-n", "s", "--", "sh", "-c", &script]);
+    let terminal = session.attach("s");
     until("it is attached", || session.status("s")["clients"] == 1);
     stop(terminal.pid);
     session.ok(["send", "s", "x"]);
-    session.ok(["wait", "s", "--text", "pouring", "--timeout", "30s"]);
-    session.ok(["wait", "s", "--idle", "1600ms", "--timeout", "30s"]);
-    kill(terminal.pid, Signal::CONT);
-    terminal.shows(">   1   ;   1   0   ;   0   c");
+    session.ok(["wait", "s", "--text", "asks", "--timeout", "30s"]);
+    terminal
+}
+
+/// What `od` makes of the holder's answer; a terminal of these tests gives none.
+const ANSWER: &str = ">   1   ;   1   0   ;   0   c";
+
+#[test]
+fn what_is_asked_behind_what_a_client_missed_is_answered_in_its_place() {
+    // However far the holder has looked meanwhile: not at all, for somebody who wants to see, because much came.
+    for (looks, more) in [(false, 0), (true, 0), (false, 1_000_000)] {
+        let session = Sandbox::new();
+        let mut terminal = asked_too_late(&session, more);
+        if looks {
+            session.ok(["screen", "s"]);
+        }
+        session.ok(["wait", "s", "--idle", "1600ms", "--timeout", "30s"]);
+        kill(terminal.pid, Signal::CONT);
+        terminal.shows(ANSWER);
+    }
+}
+
+#[test]
+fn what_is_asked_of_a_client_that_goes_before_it_hears_of_it_is_answered() {
+    let goes: [fn(&Sandbox, &Terminal); 4] = [
+        |_, terminal| kill(terminal.pid, Signal::KILL),
+        |session, _| drop(session.ok(["detach", "s"])),
+        |session, _| {
+            let mut other = session.terminal(&["attach", "-d", "s"]);
+            other.shows("asks");
+        },
+        |session, _| {
+            let mut other = session.attach("s");
+            other.send("x");
+            other.shows(ANSWER);
+        },
+    ];
+    for go in goes {
+        let session = Sandbox::new();
+        let terminal = asked_too_late(&session, 0);
+        go(&session, &terminal);
+        session.ok(["wait", "s", "--text", ANSWER, "--timeout", "30s"]);
+    }
 }
 
 #[test]
