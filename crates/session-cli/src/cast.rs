@@ -87,8 +87,8 @@ impl<W: io::Write> Cast<W> {
     }
 
     /// The terminal has another size.
-    pub(crate) fn resize(&mut self, at: Timestamp, size: Size) -> io::Result<()> {
-        self.event(Some(at), 'r', &format!("{}x{}", size.cols, size.rows))
+    pub(crate) fn resize(&mut self, at: Option<Timestamp>, size: Size) -> io::Result<()> {
+        self.event(at, 'r', &format!("{}x{}", size.cols, size.rows))
     }
 
     /// Writes out what there is.
@@ -238,7 +238,7 @@ mod tests {
             rows: 30,
             cols: 100,
         };
-        cast.resize(Timestamp::from_millis(63_050), size).unwrap();
+        cast.resize(at(63_050), size).unwrap();
         assert_eq!(
             lines(cast),
             [

@@ -42,11 +42,12 @@ const NAMED: [(&str, &str); 36] = [
     ("F12", "\x1b[24~"),
 ];
 
-/// What the key called `name` sends: `Up`, `C-c`, `M-x`, `C-M-a`, `S-Left`, or a character itself.
+/// What the key called `name` sends: `Up`, `C-c`, `M-x`, `C-M-a`, `S-Left`, or a character itself. Cursor keys send
+/// something else where the program has asked for it (DECCKM): `application`.
 ///
 /// # Errors
 /// The known names.
-pub(crate) fn bytes(name: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn bytes(name: &str, application: bool) -> Result<Vec<u8>, String> {
     let mut rest = name;
     let (mut control, mut meta, mut shift) = (false, false, false);
     loop {
@@ -72,7 +73,13 @@ pub(crate) fn bytes(name: &str) -> Result<Vec<u8>, String> {
             Some(sequence) => return Ok(sequence),
             None if control && *sequence == " " => vec![0],
             None if control || shift => return unknown(),
-            None => sequence.as_bytes().to_vec(),
+            // With Alt it has been given a parameter above.
+            None => match sequence.strip_prefix("\x1b[") {
+                Some(last @ ("A" | "B" | "C" | "D" | "H" | "F")) if application => {
+                    format!("\x1bO{last}").into_bytes()
+                }
+                _ => sequence.as_bytes().to_vec(),
+            },
         },
         (None, &[character]) if control => match character.to_ascii_lowercase() {
             letter @ ('a'..='z' | '@' | '[' | '\\' | ']' | '^' | '_') => vec![letter as u8 & 0x1f],
@@ -147,14 +154,28 @@ mod tests {
             ("^", b"^"),
             ("\u{e9}", "\u{e9}".as_bytes()),
         ] {
-            assert_eq!(bytes(name).as_deref(), Ok(sent), "{name}");
+            assert_eq!(bytes(name, false).as_deref(), Ok(sent), "{name}");
+        }
+    }
+
+    #[test]
+    fn cursor_keys_are_others_for_who_asked_for_that() {
+        for (name, sent) in [
+            ("Up", &b"\x1bOA"[..]),
+            ("End", b"\x1bOF"),
+            ("C-Up", b"\x1b[1;5A"),
+            ("BTab", b"\x1b[Z"),
+            ("PageUp", b"\x1b[5~"),
+            ("C-c", b"\x03"),
+        ] {
+            assert_eq!(bytes(name, true).as_deref(), Ok(sent), "{name}");
         }
     }
 
     #[test]
     fn unknown_keys_are_refused_with_the_known_ones() {
         for name in ["", "Entr", "C-", "C-Enter", "C-\u{e9}", "F13", "ab"] {
-            let error = bytes(name).unwrap_err();
+            let error = bytes(name, false).unwrap_err();
             assert!(error.contains("PageUp"), "{error}");
         }
     }

@@ -26,6 +26,8 @@ pub(crate) enum Ended {
     Exit(Exit),
     /// The caller was told to, or nobody reads its output any more.
     Signal(i32),
+    /// The caller's terminal was sent away, the process goes on.
+    Detached,
     /// The holder went away without a word.
     Lost,
 }

@@ -9,12 +9,14 @@
 //! | `supervise`, `whole_tree`, `ends` | carry the table's actions out |
 //! | `process`, `program`, `limits` | how a process comes to be |
 //! | `output`, `ring` | one stream: ring in memory, log on disk |
+//! | `token` | what an epoll event is about |
 //! | `serve`, `relay`, `connection`, `attachment` | clients, and how bytes reach them |
 //! | `lent` | a client's terminal that is written to directly |
-//! | `calls`, `typing`, `report` | what clients ask, type, and are told |
+//! | `calls`, `process_calls`, `typing`, `report` | what clients ask, type, and are told |
 //! | `given` | what was typed lately |
 //! | `lookout` | who waits for a text or for silence |
-//! | `screens` | what a client would see |
+//! | `screen`, `screens` | what a client would see, and who answers what is asked |
+//! | `sizing`, `environment` | whose size a terminal has, whose display a shell in it |
 //! | `announce` | record, `live`, waiters, subscribers |
 //! | `reclaim` | ends what a killed holder left |
 

@@ -360,7 +360,8 @@ impl Holder {
             until: Until::Spawned { window, .. },
         }) = waiter
         else {
-            return;
+            // Who wanted it has gone, and does not answer what it asks.
+            return self.elect(id);
         };
         let answer = outcome.map(|()| {
             let pid = self

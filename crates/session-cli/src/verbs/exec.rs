@@ -95,6 +95,13 @@ impl Exec {
         match ended {
             Ended::Exit(exit) => Ok(ExitCode::from(exit.shell_code())),
             Ended::Signal(signal) => Ok(ExitCode::from(128 | signal as u8)),
+            Ended::Detached => Err(Failure::new(
+                Code::Denied,
+                format!(
+                    "detached from outside; the command goes on in session '{}'",
+                    self.name
+                ),
+            )),
             Ended::Lost => Err(Failure::new(
                 Code::HolderUnreachable,
                 format!("the holder of session '{}' ended without a word", self.name),
@@ -122,7 +129,8 @@ fn interactive(
         // The terminal is gone, which a process on it would have been told so.
         Outcome::Left => session_protocol::Signal::HUP.number(),
         Outcome::Signal(signal) => signal,
-        Outcome::Detached | Outcome::Ended(_) | Outcome::Lost => return Ok(Ended::Lost),
+        Outcome::Detached => return Ok(Ended::Detached),
+        Outcome::Ended(_) | Outcome::Lost => return Ok(Ended::Lost),
     };
     pass_on(connection, process, signal);
     Ok(Ended::Signal(signal))

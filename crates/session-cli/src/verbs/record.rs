@@ -1,6 +1,6 @@
 //! `session record NAME FILE`: the output as a recording that the players of terminals play.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, Write};
 use std::os::fd::AsFd;
@@ -71,7 +71,9 @@ impl Record {
             ));
         }
         let began = begin.moment();
-        let size = size(&session, &status).unwrap_or_default();
+        let mut sizes = begin.sizes;
+        let first = sizes.pop_front().map(|(_, size)| size);
+        let size = first.unwrap_or_else(|| size(&session, &status).unwrap_or_default());
         let header = Header::new(
             size,
             began,
@@ -81,6 +83,7 @@ impl Record {
         let mut recorder = Recorder {
             cast: Cast::begin(out, &header, began).map_err(|why| self.failed(why))?,
             size,
+            sizes,
             live: false,
             context,
             verb: &self,
@@ -151,6 +154,8 @@ struct Begin {
     first: Option<Timestamp>,
     /// Bytes before it that may have been of the same run.
     gone: u64,
+    /// What the terminal's size was from which offset on, as far as the log has it.
+    sizes: VecDeque<(u64, Size)>,
 }
 
 impl Begin {
@@ -160,6 +165,7 @@ impl Begin {
             started,
             first: None,
             gone: 0,
+            sizes: VecDeque::new(),
         }
     }
 
@@ -175,6 +181,12 @@ impl Begin {
             if from == start {
                 self.gone += start;
             }
+        }
+        for mark in reader.marks(from, end)? {
+            let (rows, cols) = mark.size;
+            // The last before the first byte is that of the first byte.
+            self.sizes.retain(|_| mark.offset > from);
+            self.sizes.push_back((mark.offset, Size { rows, cols }));
         }
         Ok(from)
     }
@@ -220,6 +232,8 @@ fn env(session: &Session, status: &Status) -> BTreeMap<String, String> {
 struct Recorder<'a> {
     cast: Cast<Box<dyn Write>>,
     size: Size,
+    /// What it becomes, and from which offset on.
+    sizes: VecDeque<(u64, Size)>,
     /// What comes, comes now.
     live: bool,
     context: &'a Context,
@@ -243,9 +257,9 @@ impl Recorder<'_> {
     }
 
     fn record(&mut self, follow: &mut Follow<'_>, part: Part<'_>) -> Result<(), Failure> {
-        self.resize(follow)?;
         match part {
             Part::Bytes { channel, bytes, .. } if self.live => {
+                self.resize(follow)?;
                 self.output(Some(Timestamp::now()), channel, bytes)
             }
             Part::Bytes {
@@ -254,7 +268,13 @@ impl Recorder<'_> {
                 mut bytes,
             } => {
                 while !bytes.is_empty() {
-                    let (at, until) = follow.moment(channel, offset);
+                    let (at, mut until) = follow.moment(channel, offset);
+                    while let Some((_, size)) = self.sizes.pop_front_if(|it| it.0 <= offset) {
+                        self.sized(at, size)?;
+                    }
+                    if let Some((next, _)) = self.sizes.front() {
+                        until = until.min(*next);
+                    }
                     let most = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
                     let (now, later) = bytes.split_at(most.clamp(1, bytes.len()));
                     self.output(at, channel, now)?;
@@ -283,13 +303,18 @@ impl Recorder<'_> {
 
     fn resize(&mut self, follow: &Follow<'_>) -> Result<(), Failure> {
         match follow.size() {
-            Some(size) if size != self.size => {
-                self.size = size;
-                let written = self.cast.resize(Timestamp::now(), size);
-                written.map_err(|why| self.verb.failed(why))
-            }
-            _ => Ok(()),
+            Some(size) => self.sized(Some(Timestamp::now()), size),
+            None => Ok(()),
         }
+    }
+
+    fn sized(&mut self, at: Option<Timestamp>, size: Size) -> Result<(), Failure> {
+        if size == self.size {
+            return Ok(());
+        }
+        self.size = size;
+        let written = self.cast.resize(at, size);
+        written.map_err(|why| self.verb.failed(why))
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct Screen {
 }
 
 /// A screen, and the offset behind the last byte of output on it.
-struct Seen {
-    screen: session_terminal::Screen,
+pub(super) struct Seen {
+    pub(super) screen: session_terminal::Screen,
     offset: u64,
 }
 
@@ -91,7 +91,7 @@ impl Screen {
 }
 
 /// What the holder says; `None` if there is none, or one of an earlier version, which keeps no screen.
-fn asked(session: &Session) -> Result<Option<Seen>, Failure> {
+pub(super) fn asked(session: &Session) -> Result<Option<Seen>, Failure> {
     let Some(mut connection) = session_client::connect(session)? else {
         return Ok(None);
     };

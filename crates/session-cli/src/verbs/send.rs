@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use session_protocol::{ByteString, Call, ProcessId, Write, Written};
+use session_store::Session;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::verbs::screen::asked;
 use crate::verbs::wait::older;
 use crate::{keys, lifecycle};
 
@@ -19,7 +21,8 @@ const PIECE: usize = 48 << 10;
 ///
 /// TEXT arrives byte for byte, without a line break behind it unless --enter adds one. Keys have the names that
 /// tmux gives them: a character, C-c, M-x, S-Left, Enter, Tab, Escape, Space, BSpace, Up, Down, Left, Right,
-/// Home, End, PageUp, PageDown, Insert, Delete, F1 to F12.
+/// Home, End, PageUp, PageDown, Insert, Delete, F1 to F12. Each sends what it would in a terminal in which the program
+/// runs.
 ///
 /// Where the program does not read, as in a suspended session, a long text may have to wait until it does. Ctrl-C
 /// ends that; what has been taken stays.
@@ -51,8 +54,12 @@ pub(crate) struct Send {
 
 impl Send {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
-        let mut typed = self.typed()?;
+        let mut typed = self.typed(false)?;
         let session = context.session_to_change(&self.name)?;
+        let application = self.typed(true)?;
+        if application != typed && wants_application(&session) {
+            typed = application;
+        }
         if self.enter {
             // A terminal makes a line feed of the Enter key's carriage return; a pipe does not.
             let pty = session.read_record()?.spec.pty;
@@ -88,7 +95,8 @@ impl Send {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn typed(&self) -> Result<Vec<u8>, Failure> {
+    /// With cursor keys as programs want them that have asked for others, or as everybody else does.
+    fn typed(&self, application: bool) -> Result<Vec<u8>, Failure> {
         if self.text.is_none() && self.keys.is_empty() && !self.enter {
             return Err(Failure::usage(
                 "nothing to send: give TEXT, --keys or --enter",
@@ -99,10 +107,16 @@ impl Send {
             typed.extend_from_slice(text.as_bytes());
         }
         for key in &self.keys {
-            typed.extend(keys::bytes(key).map_err(Failure::usage)?);
+            typed.extend(keys::bytes(key, application).map_err(Failure::usage)?);
         }
         Ok(typed)
     }
+}
+
+/// Whether the program has asked for other cursor keys. One without a terminal has not.
+fn wants_application(session: &Session) -> bool {
+    let seen = asked(session).ok().flatten();
+    seen.is_some_and(|seen| seen.screen.modes().application_cursor)
 }
 
 /// Cut where characters begin, so that each piece is a JSON string if the whole would be one.
@@ -132,7 +146,7 @@ mod tests {
         let matches = command
             .try_get_matches_from([&["send"], arguments].concat())
             .unwrap();
-        Send::from_arg_matches(&matches).unwrap().typed()
+        Send::from_arg_matches(&matches).unwrap().typed(false)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::support::{Sandbox, ran};
+use crate::support::{Sandbox, command_line, ran};
 
 fn held() -> Sandbox {
     let session = Sandbox::new();
@@ -125,6 +125,19 @@ fn on_a_terminal_it_is_a_terminal() {
     terminal.shows("24 80");
     terminal.send("5\r");
     assert_eq!(terminal.exit(), 5);
+}
+
+#[test]
+fn who_is_sent_away_is_told_that_the_command_goes_on() {
+    let session = held();
+    let mut terminal =
+        session.terminal(&["exec", "-t", "s", "--", "sh", "-c", "echo here; exec cat"]);
+    terminal.shows("here");
+    session.ok(["detach", "s"]);
+    assert_eq!(terminal.exit(), 1);
+    terminal.said("detached from outside; the command goes on in session 's'");
+    let commands = || session.living().into_iter().map(command_line);
+    assert!(commands().any(|line| line.starts_with("cat")));
 }
 
 #[test]

@@ -267,6 +267,33 @@ fn output_on_pipes_is_kept_too() {
 }
 
 #[test]
+fn cursor_keys_are_those_that_the_program_has_asked_for() {
+    let session = Sandbox::new();
+    let script = "stty raw -echo; for mode in h l; do printf \"\\033[?1$mode ready $mode \"; \
+        head -c 6 | od -An -c; done; exec cat";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
+    for (mode, shown) in [("h", "O   A 033   O   F"), ("l", "[   A 033   [   F")] {
+        session.ok([
+            "wait",
+            "s",
+            "--text",
+            &format!("ready {mode}"),
+            "--timeout",
+            "20s",
+        ]);
+        session.ok(["send", "s", "--keys", "Up", "End"]);
+        session.ok([
+            "wait",
+            "s",
+            "--text",
+            &shown.replace('[', "\\["),
+            "--timeout",
+            "20s",
+        ]);
+    }
+}
+
+#[test]
 fn send_types_text_and_keys() {
     let session = Sandbox::new();
     session.ok(["create", "-n", "c", "cat"]);

@@ -102,6 +102,42 @@ fn a_recording_holds_the_output_of_the_last_run() {
 }
 
 #[test]
+fn sizes_change_where_they_changed() {
+    let session = Sandbox::new();
+    session.ok([
+        "create",
+        "-n",
+        "s",
+        "--",
+        "sh",
+        "-c",
+        "stty -echo; echo small; exec cat",
+    ]);
+    session.ok(["wait", "s", "--text", "small", "--timeout", "20s"]);
+    for (rows, cols, text) in [(40, 120, "large"), (10, 40, "tiny")] {
+        let mut terminal = session.terminal_of(rows, cols, &["attach", "s"]);
+        terminal.raw_mode();
+        terminal.send(&format!("{text}\r"));
+        terminal.shows(text);
+        session.ok(["detach", "s"]);
+        assert_eq!(terminal.exit(), 0);
+    }
+    session.ok(["stop", "s"]);
+    let recording = Recording::parse(&session.ok(["record", "s", "-"]));
+    assert_eq!(
+        (&recording.header["width"], &recording.header["height"]),
+        (&Value::from(80), &Value::from(24))
+    );
+    let of = |text: &str| {
+        let mut events = recording.events.iter();
+        events.position(|(_, _, data)| data.contains(text)).unwrap()
+    };
+    let order = ["small", "120x40", "large", "40x10", "tiny"].map(of);
+    assert!(order.is_sorted(), "{:?}", recording.events);
+    assert_eq!(recording.data("r"), "120x4040x10");
+}
+
+#[test]
 fn a_file_that_is_there_is_overwritten_by_force_alone() {
     let session = Sandbox::new();
     session.ok([
