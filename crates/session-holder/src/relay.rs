@@ -163,8 +163,10 @@ impl Holder {
             let mut reply = Vec::new();
             let asked = answers.then_some(&mut reply);
             let pumped = connection.pump(index, output, (directory, &name), asked);
-            if answers {
-                output.sent(connection.attachments[index].next);
+            let attachment = &connection.attachments[index];
+            // What is skipped for a screen is not sent, and the screen asks nothing.
+            if answers && !attachment.redraw {
+                output.sent(attachment.next);
             }
             if !reply.is_empty() {
                 replies.push((stream.process(), reply));
