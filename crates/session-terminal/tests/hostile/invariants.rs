@@ -1,6 +1,6 @@
 //! What has to be true of a screen whatever it is fed, for tests and for the fuzzer.
 
-use session_terminal::Screen;
+use session_terminal::{Quiet, Screen, Traces, is_report};
 
 /// Output never has this byte within a character; here it begins an instruction.
 const INSTRUCTION: u8 = 0xff;
@@ -71,6 +71,20 @@ fn go_on(screens: &mut [Screen; 3], output: &[u8], cut: u8) {
     let asked = |_: &[u8]| panic!("a snapshot asks: {}", snapshot.escape_ascii());
     drawn.answer(&snapshot, asked);
     same(&snapshot, &drawn.snapshot(), "drawn");
+    let (mut quiet, mut shown) = (Quiet::default(), Vec::new());
+    let pieces = output.chunks(usize::from(cut).max(1));
+    pieces.for_each(|piece| quiet.pass(piece, |bytes| shown.extend_from_slice(bytes)));
+    let asked = |_: &[u8]| panic!("what is quiet asks: {}", shown.escape_ascii());
+    Screen::new(rows, cols).answer(&shown, asked);
+    let mut traces = Traces::default();
+    traces.watch(output);
+    let mut left = Screen::new(rows, cols);
+    left.feed(output);
+    left.feed(&traces.leave());
+    let untouched = Screen::new(rows, cols).modes();
+    assert_eq!(left.modes(), untouched, "{}", output.escape_ascii());
+    // As input it is nobody's.
+    let _: bool = is_report(output);
     let (text, lines) = whole.history(usize::MAX, cols);
     assert!(lines <= HISTORY && text.len() <= 400 * HISTORY * usize::from(cols) + (4 << 20));
 }
