@@ -28,7 +28,7 @@ pub(crate) fn screen(model: &mut Model) -> Vec<u8> {
     // Either screen keeps keyboard flags of its own.
     for undone in [
         LEAVE_ALTERNATE,
-        b"\x1b[<16u",
+        b"\x1b[<9999u",
         UNCOMMON,
         b"\x1b[H\x1b[J\x1b7",
     ] {

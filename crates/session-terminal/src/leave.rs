@@ -12,14 +12,14 @@ pub const LEAVE_ALTERNATE: &[u8] = b"\x1b[?1047l\x1b[?47l";
 /// colours, character sets, insert mode, missing auto-wrap. None of it moves the cursor.
 pub(crate) const MODES: &[u8] = b"\x18\x1b\\\x1b[?2026l\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\
 \x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?2004l\x1b[?2031l\x1b[?2048l\x1b[?1l\x1b>\
-\x1b[<16u\x1b[>4;0m\x1b[4l\x1b[?7h\x1b[0m\x1b(B\x1b)B\x0f\x1b[0 q\x1b[?25h";
+\x1b[<9999u\x1b[>4;0m\x1b[4l\x1b[?7h\x1b[0m\x1b(B\x1b)B\x0f\x1b[0 q\x1b[?25h";
 
 /// What a screen that is drawn has its own of: newline mode, reverse video and wraparound, missing repeat, tab stops, a link.
 const REST: &[u8] = b"\x1b[20l\x1b[?5l\x1b[?45l\x1b[?8h\x1b[?5W\x1b]8;;\x1b\\";
 /// A scroll region goes, the cursor stays: setting margins alone would send it home.
 const MARGINS: &[u8] = b"\x1b7\x1b[r\x1b8";
 /// The other screen keeps keyboard flags of its own, and its cursor may be anywhere.
-const BACK: &[u8] = b"\x1b[<16u";
+const BACK: &[u8] = b"\x1b[<9999u";
 /// Origin mode, which outlives margins. The cursor is lost with it.
 const ORIGIN: &[u8] = b"\x1b[?6l";
 const BOTTOM: &[u8] = b"\x1b[999;1H";
