@@ -69,6 +69,7 @@ impl Traces {
 #[derive(Debug, Default)]
 struct Modes {
     alternate: bool,
+    /// It was set at some time.
     origin: bool,
     /// The start of a sequence that output ended in.
     begun: Vec<u8>,
@@ -129,7 +130,8 @@ impl Modes {
                     for mode in params[..end].split(|byte| *byte == b';') {
                         match mode {
                             b"47" | b"1047" | b"1049" => self.alternate = on == b'h',
-                            b"6" => self.origin = on == b'h',
+                            // Off again, it may come back with a cursor that was saved.
+                            b"6" => self.origin |= on == b'h',
                             _ => {}
                         }
                     }
@@ -186,7 +188,7 @@ mod tests {
         terminal.process(b"\x1b[5;9r\x1b[2;2H");
         assert_eq!(terminal.screen().cursor_position(), (1, 1));
         let mut traces = Traces::default();
-        traces.watch(b"\x1b[?6h\x1b[?6l\x1b[?6h\x1bc");
+        traces.watch(b"\x1b[?6l\x1b[?6h\x1bc\x1b[?6l");
         assert_eq!(traces.leave(), Traces::default().leave());
     }
 
