@@ -13,10 +13,14 @@ pub struct Quiet {
     begun: usize,
     /// It is too long to be held; whether the rest is passed on.
     endless: Option<bool>,
+    /// A string is shown that the ESC of what comes next ends.
+    open: bool,
 }
 
 /// Ends what a terminal is in the middle of, to no effect.
 const CANCEL: &[u8] = b"\x18";
+/// Ends a string that is all there.
+const ST: &[u8] = b"\x1b\\";
 
 impl Quiet {
     /// For a terminal that was shown everything so far, `shown` last: it may be in the middle of a question.
@@ -46,9 +50,11 @@ impl Quiet {
                     self.hold(piece, &mut show);
                     let whole = self.sequences.whole(bytes, range);
                     let shown = whole.is_none_or(|whole| !must_not_repeat(kind, whole));
+                    let by_escape = bytes.get(at) == Some(&0x1b) && !piece.ends_with(b"\x07");
                     if self.endless.is_none() {
                         self.decide(shown, &mut show);
                     }
+                    self.open = self.endless.unwrap_or(shown) && by_escape && is_string(kind);
                     self.endless = None;
                 }
             }
@@ -74,7 +80,10 @@ impl Quiet {
             show(&held[begun..]);
         } else if begun > 0 {
             show(CANCEL);
+        } else if self.open {
+            show(ST);
         }
+        self.open = false;
     }
 
     fn hold(&mut self, piece: &[u8], show: &mut impl FnMut(&[u8])) {
@@ -93,6 +102,10 @@ impl Quiet {
             }
         }
     }
+}
+
+fn is_string(kind: Kind) -> bool {
+    matches!(kind, Kind::Command | Kind::Device | Kind::Other)
 }
 
 /// Whether the sequence makes a terminal say something, or touches what is not the screen's.
@@ -153,6 +166,22 @@ mod tests {
         for cut in [1, 2, 5, 1000] {
             let expected = "ab\x1b[1mcd\x1b]0;title\x07e\x1b\\fg\x1b\\hi\x1b[3;4Hjkl";
             assert_eq!(shown(output, cut), expected, "cut every {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_ends_what_it_would_have_ended() {
+        for (output, expected) in [
+            ("\x1b]10\x1b]11;?\x07;?\x07", "\x1b]10\x1b\\;?\x07"),
+            ("\x1b]2;one\x1b[6ntwo", "\x1b]2;one\x1b\\two"),
+            ("\x1b]2;one\x07\x1b[6ntwo", "\x1b]2;one\x07two"),
+            ("\x1b]2;one\x1b\\\x1b[6ntwo", "\x1b]2;one\x1b\\two"),
+            ("\x1b]11;?\x1b\\\x1b[6ntwo", "\x1b\\two"),
+            ("\x1b[3\x1b[6ntwo", "two"),
+        ] {
+            for cut in [1, 3, 100] {
+                assert_eq!(shown(output.as_bytes(), cut), expected, "{output:?}");
+            }
         }
     }
 
