@@ -8,6 +8,17 @@ use std::str::FromStr;
 
 /// The environment's choice, below `--detach-key`.
 pub(crate) const VARIABLE: &str = "SESSION_DETACH_KEY";
+/// Keys of keyboards as most are, beside the one that has the character itself: which character they stand for with Ctrl,
+/// whether or not Shift is held.
+const STAND_FOR: [(u8, u8); 7] = [
+    (b'-', b'_'),
+    (b'/', b'_'),
+    (b'7', b'_'),
+    (b'6', b'^'),
+    (b'2', b'@'),
+    (b' ', b'@'),
+    (b'`', b'@'),
+];
 /// Longest sequence that is looked at.
 const LONGEST: usize = 32;
 
@@ -149,11 +160,20 @@ impl DetachKey {
             (b'~', [first, modifiers, code]) if first == &[27] => (code, modifiers),
             _ => return false,
         };
+        const SHIFT: u32 = 1;
         const CONTROL: u32 = 4;
         const LOCKS: u32 = 64 | 128;
         let held = modifiers.first().map_or(0, |held| held.saturating_sub(1));
         let released = modifiers.get(1) == Some(&3);
-        code.first() == Some(&u32::from(key)) && held & !LOCKS == CONTROL && !released
+        let Some(&code) = code.first() else {
+            return false;
+        };
+        let stands_for = |(pressed, meant): (u8, u8)| meant == key && u32::from(pressed) == code;
+        // A letter with Shift is another key.
+        let shift = held & SHIFT > 0 && !key.is_ascii_lowercase();
+        let held = held & !LOCKS & !(SHIFT * u32::from(shift));
+        let is_meant = code == u32::from(key) || STAND_FOR.into_iter().any(stands_for);
+        is_meant && held == CONTROL && !released
     }
 }
 
@@ -223,6 +243,24 @@ mod tests {
             assert_eq!(found("^\\", &[typed]), None, "{typed:?}");
         }
         assert_eq!(found("^\\", &[b"x\x1b[9", b"2;5u"]), Some((1, 0)));
+        for (key, typed) in [
+            ("^_", &b"\x1b[45;6u"[..]),
+            ("^_", b"\x1b[45:95;6u"),
+            ("^_", b"\x1b[47;5u"),
+            ("^_", b"\x1b[27;6;95~"),
+            ("^^", b"\x1b[54;6u"),
+            ("^@", b"\x1b[50;6u"),
+            ("^@", b"\x1b[32;5u"),
+        ] {
+            assert_eq!(found(key, &[typed]), Some((0, 0)), "{key} {typed:?}");
+        }
+        for (key, typed) in [
+            ("^x", &b"\x1b[120;6u"[..]),
+            ("^_", b"\x1b[45;2u"),
+            ("^^", b"\x1b[45;6u"),
+        ] {
+            assert_eq!(found(key, &[typed]), None, "{key} {typed:?}");
+        }
     }
 
     #[test]

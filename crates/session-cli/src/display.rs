@@ -222,7 +222,8 @@ impl<'a> Display<'a> {
     pub(crate) fn leave(&mut self) {
         self.outlet.clear();
         let mut last = self.outlet.traces().map(Traces::leave).unwrap_or_default();
-        last.extend_from_slice(b"\r\n");
+        // What is below is no longer what the session shows.
+        last.extend_from_slice(b"\r\n\x1b[J");
         // A terminal that is gone needs nothing.
         let offered = self.outlet.offer(&last);
         let _ = offered.and_then(|()| self.outlet.drain(PATIENCE));
@@ -264,7 +265,7 @@ mod tests {
         let expected = format!("\x1b[22;0t{aside}\x18\x1b[23;0t\x1b[23;0t\x1b[22;0t{aside}");
         assert_eq!(shown_on(&master), expected);
         display.leave();
-        assert!(shown_on(&master).ends_with("\x1b[23;0t\x1b[23;0t\r\n"));
+        assert!(shown_on(&master).ends_with("\x1b[23;0t\x1b[23;0t\r\n\x1b[J"));
     }
 
     #[test]
@@ -382,6 +383,6 @@ mod tests {
             !all.contains("1049h") && all.contains("\x1b[?1047l"),
             "{all:?}"
         );
-        assert!(all.ends_with("\x1b[23;2t\x1b[23;0t\r\n"), "{all:?}");
+        assert!(all.ends_with("\x1b[23;2t\x1b[23;0t\r\n\x1b[J"), "{all:?}");
     }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Outcome {
     Detached,
     /// A signal to the client.
     Signal(i32),
+    /// The client is to stop, and to go on later.
+    Suspended,
     /// The main process ended for good.
     Ended(Status),
     /// A spawned process ended.
@@ -51,15 +53,30 @@ pub(crate) enum Outcome {
 /// in the background.
 const HEEDED: [Signal; 3] = [Signal::WINCH, Signal::CONT, Signal::TTOU];
 
+/// Stops a client that gives the terminal back first.
+const STOPS: Signal = Signal::TSTP;
+
 /// The signals that end a client, and those that it acts on.
 pub(crate) fn signals() -> io::Result<SignalFd> {
     let heeded = HEEDED.map(Signal::as_raw);
     SignalFd::new(&event::fatal().chain(heeded).collect::<Vec<i32>>())
 }
 
+/// The same, and what stops it.
+pub(crate) fn signals_and_stop() -> io::Result<SignalFd> {
+    let heeded = HEEDED.map(Signal::as_raw).into_iter();
+    let heeded = heeded.chain([STOPS.as_raw()]);
+    SignalFd::new(&event::fatal().chain(heeded).collect::<Vec<i32>>())
+}
+
 /// Whether this one of [`signals`] ends a client.
 pub(crate) fn ends(signal: i32) -> bool {
     HEEDED.iter().all(|heeded| heeded.as_raw() != signal)
+}
+
+/// Whether this one of [`signals_and_stop`] stops a client.
+pub(crate) fn stops(signal: i32) -> bool {
+    signal == STOPS.as_raw()
 }
 
 /// The loop and what it holds.
@@ -199,7 +216,10 @@ impl<'a> Interactive<'a> {
             self.credit();
         }
         if signal && let Some(signal) = self.signal()? {
-            return Ok(Some(Outcome::Signal(signal)));
+            return Ok(Some(match stops(signal) {
+                true => Outcome::Suspended,
+                false => Outcome::Signal(signal),
+            }));
         }
         if keys && self.keys()? {
             return Ok(Some(Outcome::Left));

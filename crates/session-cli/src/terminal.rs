@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, Once};
 
+use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use session_protocol::Size;
 
@@ -16,8 +17,10 @@ static HOOK: Once = Once::new();
 pub(crate) struct RawMode(());
 
 impl RawMode {
-    /// Every key is a byte, and no byte of output is changed on its way.
+    /// Every key is a byte, and no byte of output is changed on its way. In the background the process is stopped until it
+    /// is in the foreground.
     pub(crate) fn enter() -> io::Result<Self> {
+        to_the_front()?;
         let before = tcgetattr(io::stdin())?;
         HOOK.call_once(|| {
             let report = std::panic::take_hook();
@@ -35,12 +38,20 @@ impl RawMode {
         Ok(guard)
     }
 
+    /// Gives the terminal back and stops the process, as whoever sent it SIGTSTP wants it, until it is continued.
+    pub(crate) fn stop(self) -> io::Result<Self> {
+        drop(self);
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, Signal::STOP)?;
+        Self::enter()
+    }
+
     /// Once more, after the shell took the terminal back while the client was stopped. In the background the
     /// terminal is someone else's.
     pub(crate) fn resume(&self) {
-        let own = rustix::process::getpgrp();
-        let foreground = tcgetpgrp(io::stdin()).is_ok_and(|group| group == own);
-        if foreground && let Ok(now) = tcgetattr(io::stdin()) {
+        if is_in_front()
+            && let Ok(now) = tcgetattr(io::stdin())
+        {
             let _ = set_raw(now);
         }
     }
@@ -50,6 +61,22 @@ impl Drop for RawMode {
     fn drop(&mut self) {
         restore();
     }
+}
+
+fn is_in_front() -> bool {
+    tcgetpgrp(io::stdin()).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// Stops in the background as a terminal stops who reads it there. Where nobody could continue the process (an orphaned
+/// process group, POSIX 11.1.4), or the terminal is not the controlling one, it does not stop.
+fn to_the_front() -> io::Result<()> {
+    for _ in 0..100 {
+        if is_in_front() || tcgetpgrp(io::stdin()).is_err() {
+            return Ok(());
+        }
+        rustix::process::kill_current_process_group(Signal::TTIN)?;
+    }
+    Ok(())
 }
 
 fn set_raw(mut modes: Termios) -> io::Result<()> {

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::display::{PATIENCE, WINDOW};
 use crate::failure::Failure;
-use crate::interactive::{Interactive, Outcome, ends, signals};
+use crate::interactive::{Interactive, Outcome, ends, signals_and_stop, stops};
 use crate::lifecycle;
 use crate::outlet::Outlet;
 use crate::past::Past;
@@ -96,12 +96,18 @@ impl Attach {
             // Else nothing would tell why nothing answers.
             say(context, &status.sentence());
         }
-        let signals = signals()?;
-        let raw = RawMode::enter()?;
+        let signals = signals_and_stop()?;
+        let mut raw = RawMode::enter()?;
         if is_unstarted(&status) {
-            let begun = match prompt(&session, key, self.read_only, &signals) {
+            let answer = loop {
+                match prompt(&session, key, self.read_only, &signals) {
+                    Ok(Answer::Suspend) => raw = raw.stop()?,
+                    answer => break answer,
+                }
+            };
+            let begun = match answer {
                 Ok(Answer::Begin) => lifecycle::start(&session).map(drop),
-                Ok(Answer::Begun) => Ok(()),
+                Ok(Answer::Begun | Answer::Suspend) => Ok(()),
                 Ok(Answer::Leave) => return Ok(ExitCode::SUCCESS),
                 Ok(Answer::Signal(signal)) => return Ok(ExitCode::from(128 | signal as u8)),
                 Err(failure) => Err(failure),
@@ -116,7 +122,14 @@ impl Attach {
                 begun => begun?,
             }
         }
-        let ended = self.attach(&session, Scanner::new(key), &signals, &raw);
+        let mut past = true;
+        let ended = loop {
+            match self.attach(&session, Scanner::new(key), &signals, &raw, past) {
+                // What the terminal was shown of the past it has.
+                Ok((_, Outcome::Suspended)) => (raw, past) = (raw.stop()?, false),
+                ended => break ended,
+            }
+        };
         drop(raw);
         self.tell(&session, ended?, context)
     }
@@ -137,6 +150,7 @@ impl Attach {
         scanner: Scanner,
         signals: &SignalFd,
         raw: &RawMode,
+        with_past: bool,
     ) -> Result<(Status, Outcome), Failure> {
         let Some((mut connection, attached)) = self.connect(session)? else {
             let status = session.status()?;
@@ -159,12 +173,12 @@ impl Attach {
         }
         let main = ProcessId::MAIN;
         let restore = attached.restore.as_deref().unwrap_or_default().parse();
-        let past = Past::new(session, restore.unwrap_or_default());
+        let past = with_past.then(|| Past::new(session, restore.unwrap_or_default()));
         let interactive = Interactive::new(
             &mut connection,
             main,
             &attached,
-            Some(past),
+            past,
             signals,
             raw,
             scanner,
@@ -203,7 +217,7 @@ impl Attach {
     ) -> Result<ExitCode, Failure> {
         let name = &status.name;
         match outcome {
-            Outcome::Left | Outcome::Detached | Outcome::Exited(_) => {
+            Outcome::Left | Outcome::Detached | Outcome::Suspended | Outcome::Exited(_) => {
                 say(context, &format!("Detached from session '{name}'."));
                 Ok(ExitCode::SUCCESS)
             }
@@ -274,6 +288,7 @@ enum Answer {
     /// Someone else started it.
     Begun,
     Leave,
+    Suspend,
     Signal(i32),
 }
 
@@ -306,7 +321,10 @@ fn prompt(
             && let Some(signal) = signals.next()?
             && ends(signal)
         {
-            break Answer::Signal(signal);
+            break match stops(signal) {
+                true => Answer::Suspend,
+                false => Answer::Signal(signal),
+            };
         }
         if !fds[2].revents().is_empty() {
             break Answer::Begun;

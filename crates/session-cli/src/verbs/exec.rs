@@ -130,7 +130,7 @@ fn interactive(
         Outcome::Left => session_protocol::Signal::HUP.number(),
         Outcome::Signal(signal) => signal,
         Outcome::Detached => return Ok(Ended::Detached),
-        Outcome::Ended(_) | Outcome::Lost => return Ok(Ended::Lost),
+        Outcome::Ended(_) | Outcome::Suspended | Outcome::Lost => return Ok(Ended::Lost),
     };
     pass_on(connection, process, signal);
     Ok(Ended::Signal(signal))

@@ -1,6 +1,8 @@
 //! `attach`: any terminal at any time, and none of them matters to the process.
 
-use crate::support::{Fifo, Sandbox};
+use std::path::Path;
+
+use crate::support::{Fifo, Sandbox, Terminal, command_line, kill, state, until};
 use rustix::process::Signal;
 
 #[test]
@@ -352,4 +354,57 @@ fn tty_of(pid: i32) -> String {
         .unwrap()
         .display()
         .to_string()
+}
+
+#[test]
+fn a_client_that_is_stopped_gives_the_terminal_back_until_it_goes_on() {
+    let session = Sandbox::new();
+    let script = "stty -echo; printf '\\033[?1049h\\033[?1003hfull'; exec cat";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
+    let mut terminal = session.attach("s");
+    terminal.shows("full");
+    assert!(terminal.screen().alternate_screen());
+    kill(terminal.pid, Signal::TSTP);
+    terminal.until("the ordinary screen", |screen| !screen.alternate_screen());
+    until("it is stopped", || state(terminal.pid) == Some('T'));
+    assert_eq!(terminal.modes(), terminal.before);
+    until("it is not attached", || session.status("s")["clients"] == 0);
+    kill(terminal.pid, Signal::CONT);
+    terminal.until("the screen as it is", |screen| {
+        screen.alternate_screen() && screen.contents().contains("full")
+    });
+    terminal.raw_mode();
+    terminal.send("on\r");
+    terminal.shows("on");
+    terminal.send("\x1c");
+    assert_eq!(terminal.exit(), 0);
+    assert_eq!(terminal.modes(), terminal.before);
+}
+
+#[test]
+fn in_the_background_it_waits_to_be_in_the_foreground() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "s", "--", "sh", "-c", "echo here; exec cat"]);
+    session.ok(["wait", "s", "--text", "here", "--timeout", "20s"]);
+    let mut environment = session.environment();
+    let executable = session.executable().display().to_string();
+    environment.push(("SESSION".to_owned(), executable));
+    environment.push(("PS1".to_owned(), "prompt> ".to_owned()));
+    let (shell, here) = (Path::new("/bin/sh"), session.path(""));
+    let mut terminal = Terminal::run(shell, &["-i"], &environment, &here, (24, 80));
+    terminal.shows("prompt>");
+    terminal.send("$SESSION attach s &\n");
+    let client = || {
+        let mut living = session.living().into_iter();
+        living.find(|pid| command_line(*pid).ends_with(" attach s "))
+    };
+    until("it is stopped", || client().and_then(state) == Some('T'));
+    assert_eq!(terminal.modes(), terminal.before);
+    terminal.send("fg\n");
+    terminal.raw_mode();
+    terminal.shows("here");
+    terminal.send("\x1c");
+    terminal.shows("Detached from session 's'.");
+    terminal.send("exit\n");
+    assert_eq!(terminal.exit(), 0);
 }

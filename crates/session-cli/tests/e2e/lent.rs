@@ -86,7 +86,7 @@ fn a_holder_that_hung_meanwhile_leaves_the_terminal_alone() {
 fn ends_with_the_last_word(terminal: &mut Terminal) {
     terminal.falls_silent(Duration::from_millis(20));
     let all = String::from_utf8_lossy(&terminal.raw);
-    let end = "\r\nDetached from session 's'.\r\n";
+    let end = "\r\n\x1b[JDetached from session 's'.\r\n";
     assert!(
         all.ends_with(end),
         "{:?}",
