@@ -29,7 +29,8 @@ use crate::terminal::{self, RawMode};
 ///
 /// You see what the session shows and type into it. Several may attach at once. The detach key, Ctrl-\, leaves
 /// the session running; so does closing the terminal. Pasted text never detaches where the program inside has
-/// bracketed paste on. `attach` ends with the process, and with its exit code.
+/// bracketed paste on. `attach` ends with the process, and with its exit code. Started in the background it waits to be
+/// brought to the foreground; stopped with SIGTSTP it gives the terminal back and detaches until it is continued.
 ///
 /// The session's terminal has one size for all: that of the client that typed last, unless the attribute size says
 /// otherwise. A client with -r has no say in it. On a terminal that is smaller, lines that do not fit are wrapped as they
