@@ -4,6 +4,7 @@
 //! kitty's or xterm's keyboard protocol. Pasted text is not typed: between the marks of a bracketed paste
 //! nothing detaches.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 /// The environment's choice, below `--detach-key`.
@@ -92,13 +93,13 @@ impl Scanner {
         }
     }
 
-    /// Where in `typed` the detach key begins. What comes before it was typed for the program.
-    pub(crate) fn scan(&mut self, typed: &[u8]) -> Option<usize> {
+    /// Where in `typed` the detach key is. What comes before it was typed for the program.
+    pub(crate) fn scan(&mut self, typed: &[u8]) -> Option<Range<usize>> {
         // A sequence that an earlier read began has been passed on in part; its rest is cut here.
         let mut begun = 0;
         for (index, &byte) in typed.iter().enumerate() {
             if self.key.is_byte(byte) && !self.pasting {
-                return Some(index);
+                return Some(index..index + 1);
             }
             self.at = match (self.at, byte) {
                 (_, 0x1b) => {
@@ -119,7 +120,7 @@ impl Scanner {
                         b"200~" => self.pasting = true,
                         b"201~" => self.pasting = false,
                         sequence if !self.pasting && self.key.is_sequence(sequence) => {
-                            return Some(begun);
+                            return Some(begun..index + 1);
                         }
                         _ => {}
                     }
@@ -186,7 +187,7 @@ mod tests {
         reads
             .iter()
             .enumerate()
-            .find_map(|(read, typed)| Some((read, scanner.scan(typed)?)))
+            .find_map(|(read, typed)| Some((read, scanner.scan(typed)?.start)))
     }
 
     #[test]
@@ -278,6 +279,6 @@ mod tests {
         scanner.scan(b"\x1b[");
         (0..100).for_each(|_| assert_eq!(scanner.scan(b"1111111111"), None));
         assert!(scanner.sequence.len() <= LONGEST);
-        assert_eq!(scanner.scan(b"\x1c"), Some(0));
+        assert_eq!(scanner.scan(b"\x1c"), Some(0..1));
     }
 }

@@ -89,6 +89,16 @@ impl<'a> Display<'a> {
         self.turns.push_back((offset, answers));
     }
 
+    /// Whether the terminal was asked something lately and has not answered.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.quiet.is_none() && session_terminal::asks(&self.tail).may_ask
+    }
+
+    /// The terminal has answered.
+    pub(crate) fn answered(&mut self) {
+        self.tail.clear();
+    }
+
     /// The holder may write to the terminal, too, whenever it was told that everything before is shown; or it does not.
     pub(crate) fn lend(&mut self, lent: bool) {
         self.lent = lent;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -13,6 +13,7 @@ use serde_json::Value;
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
 use session_sys::event::{self, SignalFd};
+use session_terminal::is_report;
 
 use crate::detach_key::Scanner;
 use crate::display::{Display, PATIENCE, PAUSE};
@@ -29,6 +30,10 @@ const KEYS: usize = 16 << 10;
 /// Keys that wait here for a process that does not read. The detach key behind them is heard, for a session that is
 /// suspended must be possible to leave; beyond this a paste waits in the terminal.
 const MOST_TYPED: usize = 1 << 20;
+
+/// How long a terminal that was asked something is waited for when its client leaves: over ssh an answer takes its time,
+/// and would be typed into the shell.
+const ANSWER: Duration = Duration::from_millis(300);
 
 /// How it ended.
 #[derive(Debug)]
@@ -92,6 +97,8 @@ pub(crate) struct Interactive<'a> {
     taken: u64,
     /// Typed, but more than the holder grants.
     typed: Vec<u8>,
+    /// Typed behind the detach key.
+    behind: Vec<u8>,
     /// The call that lends the terminal.
     lending: Option<u64>,
     /// It is over once everything is shown.
@@ -136,6 +143,7 @@ impl<'a> Interactive<'a> {
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
+            behind: Vec::new(),
             over: None,
             stuck: false,
             // The terminal may have changed since the size was told.
@@ -154,9 +162,38 @@ impl<'a> Interactive<'a> {
                 Err(failure) => break Err(failure),
             }
         };
+        if let Ok(Outcome::Left | Outcome::Detached | Outcome::Suspended) = outcome {
+            self.last_answer();
+        }
         self.take_back();
         self.display.leave();
         outcome
+    }
+
+    /// Waits for the answer to what the terminal was asked last. Of what else is typed by now nobody hears.
+    fn last_answer(&mut self) {
+        let mut said = std::mem::take(&mut self.behind);
+        let until = Instant::now() + ANSWER;
+        while self.display.is_asked() {
+            if is_report(&said) {
+                self.display.answered();
+                self.typed.append(&mut said);
+                return self.type_on();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let stdin = io::stdin();
+            let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+            let timeout = Timespec::try_from(left).ok();
+            let is_key = said.first().is_some_and(|first| *first != 0x1b);
+            if is_key || !matches!(rustix::event::poll(&mut fds, timeout.as_ref()), Ok(1..)) {
+                return;
+            }
+            said.reserve(KEYS);
+            match rustix::io::read(&stdin, spare_capacity(&mut said)) {
+                Ok(1..) => {}
+                _ => return,
+            }
+        }
     }
 
     /// Has the holder write to the terminal no more. What it still sends is shown only if it is already.
@@ -354,12 +391,15 @@ impl<'a> Interactive<'a> {
             Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
-        let end = self.scanner.scan(&self.typed[before..]);
-        if let Some(end) = end {
-            self.typed.truncate(before + end);
+        let key = self.scanner.scan(&self.typed[before..]);
+        if let Some(key) = &key {
+            self.behind = self.typed.split_off(before + key.end);
+            self.typed.truncate(before + key.start);
+        } else if is_report(&self.typed[before..]) {
+            self.display.answered();
         }
         self.type_on();
-        Ok(end.is_some())
+        Ok(key.is_some())
     }
 
     /// Sends what was typed, never more than was granted: the holder closes the connection on a client that does.
