@@ -39,6 +39,8 @@ pub(crate) struct Display<'a> {
     quiet: Option<Quiet>,
     /// What was shown last while it was this one that answers.
     tail: Vec<u8>,
+    /// Answers to what is asked in it.
+    answers: usize,
     /// From which offset on it answers, or does not.
     turns: VecDeque<(u64, bool)>,
     /// Offset behind the last byte that came, and up to where the holder knows that it is consumed.
@@ -68,6 +70,7 @@ impl<'a> Display<'a> {
             past,
             quiet: (!answers).then(Quiet::default),
             tail: Vec::new(),
+            answers: 0,
             turns: VecDeque::new(),
             next: from,
             credited: from,
@@ -91,12 +94,24 @@ impl<'a> Display<'a> {
 
     /// Whether the terminal was asked something lately and has not answered.
     pub(crate) fn is_asked(&self) -> bool {
-        self.quiet.is_none() && session_terminal::asks(&self.tail).may_ask
+        self.quiet.is_none() && self.questions() > 0
     }
 
-    /// The terminal has answered.
-    pub(crate) fn answered(&mut self) {
-        self.tail.clear();
+    /// The terminal has given so many answers.
+    pub(crate) fn answered(&mut self, answers: usize) {
+        self.answers += answers;
+        if self.answers >= self.questions() {
+            // What is there is settled; what comes is not.
+            self.tail.clear();
+            self.answers = 0;
+        }
+    }
+
+    /// What was asked lately.
+    fn questions(&self) -> usize {
+        let (mut screen, mut questions) = (Screen::new(24, 80), 0);
+        screen.answer(&self.tail, |_| questions += 1);
+        questions
     }
 
     /// The holder may write to the terminal, too, whenever it was told that everything before is shown; or it does not.
@@ -131,7 +146,9 @@ impl<'a> Display<'a> {
             bytes = behind;
             if answers {
                 let held = self.quiet.take().map(|mut quiet| quiet.give_up());
-                self.outlet.offer(&held.unwrap_or_default())?;
+                let held = held.unwrap_or_default();
+                self.remember(&held);
+                self.outlet.offer(&held)?;
             } else {
                 let behind = || Quiet::behind(&std::mem::take(&mut self.tail));
                 self.quiet.get_or_insert_with(behind);
@@ -326,6 +343,26 @@ mod tests {
         display.turn(29, false);
         display.data(25, b"y\x1b[6nz").unwrap();
         assert_eq!(shown_on(&master), "y\x1b[6\x18z");
+    }
+
+    #[test]
+    fn a_terminal_is_asked_until_it_has_answered_everything() {
+        let (_master, mut display, _slave) = display(true);
+        display
+            .screen(8, Size::default(), &Screen::new(24, 80).snapshot())
+            .unwrap();
+        display.data(8, b"\x1b[>4;1m\x1b[>1u\x1b[22;0t").unwrap();
+        assert!(!display.is_asked(), "none of that is a question");
+        display.data(26, b"\x1b[6n\x1b[c").unwrap();
+        assert!(display.is_asked());
+        display.answered(1);
+        assert!(display.is_asked());
+        display.answered(1);
+        assert!(!display.is_asked());
+        display.shown(33, b"\x1b[6n");
+        assert!(display.is_asked());
+        display.data(37, &[b'x'; TAIL]).unwrap();
+        assert!(!display.is_asked(), "it is long ago");
     }
 
     #[test]

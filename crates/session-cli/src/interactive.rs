@@ -13,7 +13,6 @@ use serde_json::Value;
 use session_client::{Connection, Error, Incoming};
 use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
 use session_sys::event::{self, SignalFd};
-use session_terminal::is_report;
 
 use crate::detach_key::Scanner;
 use crate::display::{Display, PATIENCE, PAUSE};
@@ -33,7 +32,7 @@ const MOST_TYPED: usize = 1 << 20;
 
 /// How long a terminal that was asked something is waited for when its client leaves: over ssh an answer takes its time,
 /// and would be typed into the shell.
-const ANSWER: Duration = Duration::from_millis(300);
+const ANSWER: Duration = Duration::from_millis(500);
 
 /// How it ended.
 #[derive(Debug)]
@@ -172,13 +171,23 @@ impl<'a> Interactive<'a> {
 
     /// Waits for the answer to what the terminal was asked last. Of what else is typed by now nobody hears.
     fn last_answer(&mut self) {
-        let mut said = std::mem::take(&mut self.behind);
         let until = Instant::now() + ANSWER;
+        if self.display.is_lent() {
+            // What the holder has written to the terminal it tells right behind that.
+            let heard = self
+                .connection
+                .call_until::<Value>(Call::Status {}, Some(until));
+            if heard.is_err() || self.take().is_err() {
+                return;
+            }
+        }
+        let mut said = std::mem::take(&mut self.behind);
         while self.display.is_asked() {
-            if is_report(&said) {
-                self.display.answered();
+            if let Some(answers) = session_terminal::answers(&said) {
+                self.display.answered(answers);
                 self.typed.append(&mut said);
-                return self.type_on();
+                self.type_on();
+                continue;
             }
             let left = until.saturating_duration_since(Instant::now());
             let stdin = io::stdin();
@@ -395,8 +404,8 @@ impl<'a> Interactive<'a> {
         if let Some(key) = &key {
             self.behind = self.typed.split_off(before + key.end);
             self.typed.truncate(before + key.start);
-        } else if is_report(&self.typed[before..]) {
-            self.display.answered();
+        } else if let Some(answers) = session_terminal::answers(&self.typed[before..]) {
+            self.display.answered(answers);
         }
         self.type_on();
         Ok(key.is_some())

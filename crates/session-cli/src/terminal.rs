@@ -7,6 +7,9 @@ use std::sync::{Mutex, Once};
 use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use session_protocol::Size;
+use session_sys::event::SignalFd;
+
+use crate::interactive::{ends, stops};
 
 /// The modes to go back to while raw mode is on; where a panic finds them, too.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -18,9 +21,11 @@ pub(crate) struct RawMode(());
 
 impl RawMode {
     /// Every key is a byte, and no byte of output is changed on its way. In the background the process is stopped until it
-    /// is in the foreground.
-    pub(crate) fn enter() -> io::Result<Self> {
-        to_the_front()?;
+    /// is in the foreground; `Err` is a signal that ended it meanwhile.
+    pub(crate) fn enter(signals: &SignalFd) -> io::Result<Result<Self, i32>> {
+        if let Some(signal) = to_the_front(signals)? {
+            return Ok(Err(signal));
+        }
         let before = tcgetattr(io::stdin())?;
         HOOK.call_once(|| {
             let report = std::panic::take_hook();
@@ -35,15 +40,15 @@ impl RawMode {
         // The guard first: should the second call fail half-way, it is undone.
         let guard = Self(());
         set_raw(before)?;
-        Ok(guard)
+        Ok(Ok(guard))
     }
 
-    /// Gives the terminal back and stops the process, as whoever sent it SIGTSTP wants it, until it is continued.
-    pub(crate) fn stop(self) -> io::Result<Self> {
+    /// Gives the terminal back and stops the process, as whoever sent it SIGTSTP wants it, until it is continued; as [`RawMode::enter`] then.
+    pub(crate) fn stop(self, signals: &SignalFd) -> io::Result<Result<Self, i32>> {
         drop(self);
         let own = rustix::process::getpid();
         rustix::process::kill_process(own, Signal::STOP)?;
-        Self::enter()
+        Self::enter(signals)
     }
 
     /// Once more, after the shell took the terminal back while the client was stopped. In the background the
@@ -68,15 +73,21 @@ fn is_in_front() -> bool {
 }
 
 /// Stops in the background as a terminal stops who reads it there. Where nobody could continue the process (an orphaned
-/// process group, POSIX 11.1.4), or the terminal is not the controlling one, it does not stop.
-fn to_the_front() -> io::Result<()> {
+/// process group, POSIX 11.1.4), or the terminal is not the controlling one, it does not stop. Some if a signal came that
+/// ends a client.
+fn to_the_front(signals: &SignalFd) -> io::Result<Option<i32>> {
     for _ in 0..100 {
+        while let Some(signal) = signals.next()? {
+            if ends(signal) && !stops(signal) {
+                return Ok(Some(signal));
+            }
+        }
         if is_in_front() || tcgetpgrp(io::stdin()).is_err() {
-            return Ok(());
+            break;
         }
         rustix::process::kill_current_process_group(Signal::TTIN)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn set_raw(mut modes: Termios) -> io::Result<()> {

@@ -283,6 +283,9 @@ impl Connection {
                 continue;
             }
             if attachment.is_late(head) {
+                if answers {
+                    output.sent(attachment.next);
+                }
                 let next = attachment.present(output, attachment.next);
                 let lost = next - attachment.next;
                 attachment.skip_to(next, head);
@@ -323,6 +326,9 @@ impl Connection {
                 Piece::Log(len) => self.data(index, (stream, next), [&buffer[..len], &[]], 0)?,
                 Piece::Gap(to) => {
                     // A person is not shown the oldest of what is left, only to fall behind again.
+                    if answers {
+                        output.sent(next);
+                    }
                     let to = self.attachments[index].present(output, to);
                     self.attachments[index].skip_to(to, head);
                     self.reset(

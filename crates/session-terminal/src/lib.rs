@@ -37,7 +37,7 @@ pub use cleaner::{Cleaner, Line};
 pub use echoes::Echoes;
 pub use leave::{LEAVE_ALTERNATE, Traces};
 pub use quiet::Quiet;
-pub use report::is_report;
+pub use report::{answers, is_report};
 pub use screen::Screen;
 pub use search::{Found, Pattern, Search};
 pub use typed::{Shown, Typed};

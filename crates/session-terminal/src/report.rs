@@ -5,21 +5,44 @@ use crate::sequence::{Kind, Sequences};
 /// Whether all of `input` was sent by the terminal itself. Where a key may send the same (F3 with Shift, as a cursor in
 /// the first row), it was the key.
 pub fn is_report(input: &[u8]) -> bool {
-    let (mut sequences, mut at) = (Sequences::default(), 0);
+    count(input, is_control).is_some()
+}
+
+/// How many answers `input` is if it is nothing else, from a terminal that was asked: then it was not the key.
+pub fn answers(input: &[u8]) -> Option<usize> {
+    count(input, |body| is_control(body) || is_position(body))
+}
+
+fn count(input: &[u8], is_control: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    let (mut sequences, mut at, mut count) = (Sequences::default(), 0, 0);
     while let Some((kind, range)) = sequences.next(input, at) {
         at = range.end;
         let whole = sequences.whole(input, range).unwrap_or_default();
+        let body = whole.get(2..);
         let is_report = match kind {
             Kind::Command | Kind::Device | Kind::Part => true,
             Kind::Escape => whole == b"\x1b\\",
-            Kind::Control => whole.get(2..).is_some_and(is_control),
+            Kind::Control => body.is_some_and(&is_control),
             _ => false,
         };
         if !is_report {
-            return false;
+            return None;
         }
+        // Nobody asks for the focus.
+        let answers = match kind {
+            Kind::Command | Kind::Device => true,
+            Kind::Control => !matches!(body, Some(b"I" | b"O")),
+            _ => false,
+        };
+        count += usize::from(answers);
     }
-    !input.is_empty() && !sequences.is_inside()
+    (!input.is_empty() && !sequences.is_inside()).then_some(count)
+}
+
+/// CPR, of any row.
+fn is_position(body: &[u8]) -> bool {
+    body.strip_suffix(b"R")
+        .is_some_and(|params| params.contains(&b';'))
 }
 
 fn is_control(body: &[u8]) -> bool {
@@ -83,6 +106,10 @@ mod tests {
         ] {
             assert!(!is_report(typed.as_bytes()), "{typed:?}");
         }
+        assert_eq!(answers(b"\x1b[1;9R\x1b[I\x1b[0n"), Some(2));
+        assert_eq!(answers(b"\x1b]11;rgb:0/0/0\x1b\\\x1bP1$r0m\x1b\\"), Some(2));
+        assert_eq!(answers(b"\x1b[1;9Rx"), None);
+        assert_eq!(answers(b"\x1b[1;9"), None);
         let endless = format!("\x1b[{}m", "1".repeat(9000));
         assert!(!is_report(endless.as_bytes()));
     }

@@ -98,11 +98,17 @@ impl Attach {
             say(context, &status.sentence());
         }
         let signals = signals_and_stop()?;
-        let mut raw = RawMode::enter()?;
+        let mut raw = match RawMode::enter(&signals)? {
+            Ok(raw) => raw,
+            Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
+        };
         if is_unstarted(&status) {
             let answer = loop {
                 match prompt(&session, key, self.read_only, &signals) {
-                    Ok(Answer::Suspend) => raw = raw.stop()?,
+                    Ok(Answer::Suspend) => match raw.stop(&signals)? {
+                        Ok(again) => raw = again,
+                        Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
+                    },
                     answer => break answer,
                 }
             };
@@ -123,11 +129,16 @@ impl Attach {
                 begun => begun?,
             }
         }
-        let mut past = true;
+        let mut again = false;
         let ended = loop {
-            match self.attach(&session, Scanner::new(key), &signals, &raw, past) {
-                // What the terminal was shown of the past it has.
-                Ok((_, Outcome::Suspended)) => (raw, past) = (raw.stop()?, false),
+            match self.attach(&session, Scanner::new(key), &signals, &raw, again) {
+                Ok((_, Outcome::Suspended)) => {
+                    raw = match raw.stop(&signals)? {
+                        Ok(raw) => raw,
+                        Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
+                    };
+                    again = true;
+                }
                 ended => break ended,
             }
         };
@@ -151,9 +162,9 @@ impl Attach {
         scanner: Scanner,
         signals: &SignalFd,
         raw: &RawMode,
-        with_past: bool,
+        again: bool,
     ) -> Result<(Status, Outcome), Failure> {
-        let Some((mut connection, attached)) = self.connect(session)? else {
+        let Some((mut connection, attached)) = self.connect(session, again)? else {
             let status = session.status()?;
             return Ok((status.clone(), Outcome::Ended(status)));
         };
@@ -174,7 +185,8 @@ impl Attach {
         }
         let main = ProcessId::MAIN;
         let restore = attached.restore.as_deref().unwrap_or_default().parse();
-        let past = with_past.then(|| Past::new(session, restore.unwrap_or_default()));
+        // What the terminal was shown of the past it has.
+        let past = (!again).then(|| Past::new(session, restore.unwrap_or_default()));
         let interactive = Interactive::new(
             &mut connection,
             main,
@@ -188,7 +200,11 @@ impl Attach {
     }
 
     /// Attaches; `None` if there is no holder, which means that the session has ended.
-    fn connect(&self, session: &Session) -> Result<Option<(Connection, Attached)>, Failure> {
+    fn connect(
+        &self,
+        session: &Session,
+        again: bool,
+    ) -> Result<Option<(Connection, Attached)>, Failure> {
         let request = Request {
             process: ProcessId::MAIN,
             from: From::Screen,
@@ -196,7 +212,7 @@ impl Attach {
             interactive: true,
             read_only: self.read_only,
             size: Some(terminal::size()),
-            detach_others: self.detach_others,
+            detach_others: self.detach_others && !again,
             environment: (!self.read_only).then(|| variables::followed(std::env::vars_os())),
         };
         Ok(match session_client::ask(session, Call::Attach(request))? {

@@ -116,9 +116,15 @@ fn interactive(
     spawned: &Spawned,
     signals: &session_sys::event::SignalFd,
 ) -> Result<Ended, Failure> {
-    let raw = RawMode::enter()?;
-    let scanner = Scanner::new(DetachKey::none());
     let process = spawned.process;
+    let raw = match RawMode::enter(signals)? {
+        Ok(raw) => raw,
+        Err(signal) => {
+            pass_on(connection, process, signal);
+            return Ok(Ended::Signal(signal));
+        }
+    };
+    let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;
     let interactive =
         Interactive::new(connection, process, attached, None, signals, &raw, scanner)?;

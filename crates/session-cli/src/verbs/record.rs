@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::follow::{Follow, Live, Part};
 use crate::merge::Merge;
+use crate::verbs::screen::asked;
 
 /// How long the end of a recording may take once a signal asked for it, for who reads it may not read on.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,6 +59,8 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         let session = context.session(&self.name)?;
+        // The holder looks: then the log knows each size that the terminal had.
+        let _ = asked(&session);
         let status = session.status()?;
         // Before the file: what is recorded must not be missing because a signal came too early.
         let over = self.follow.then(ended_by_signal).transpose()?;

@@ -391,14 +391,21 @@ fn in_the_background_it_waits_to_be_in_the_foreground() {
     environment.push(("SESSION".to_owned(), executable));
     environment.push(("PS1".to_owned(), "prompt> ".to_owned()));
     let (shell, here) = (Path::new("/bin/sh"), session.path(""));
-    let mut terminal = Terminal::run(shell, &["-i"], &environment, &here, (24, 80));
+    let mut terminal = Terminal::run(shell, &["-i", "+o", "emacs"], &environment, &here, (24, 80));
     terminal.shows("prompt>");
-    terminal.send("$SESSION attach s &\n");
     let client = || {
         let mut living = session.living().into_iter();
         living.find(|pid| command_line(*pid).ends_with(" attach s "))
     };
-    until("it is stopped", || client().and_then(state) == Some('T'));
+    let stopped = || client().and_then(state) == Some('T');
+    terminal.send("$SESSION attach s &\n");
+    until("it is stopped", stopped);
+    // It can be ended there, too.
+    kill(client().unwrap(), Signal::TERM);
+    kill(client().unwrap(), Signal::CONT);
+    until("it has ended", || client().is_none());
+    terminal.send("$SESSION attach s &\n");
+    until("another one is stopped", stopped);
     assert_eq!(terminal.modes(), terminal.before);
     terminal.send("fg\n");
     terminal.raw_mode();
