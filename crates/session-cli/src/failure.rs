@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Usage(clap::Error),
     /// Whoever read our output went away: nothing to tell, and nobody to tell it to.
     BrokenPipe,
+    /// A signal ended the verb: nothing to tell, and 128+n is its exit code.
+    Signal(i32),
 }
 
 /// What is told on stderr.
@@ -82,7 +84,7 @@ impl Failure {
         match self {
             Self::Told(told) => Some(told.error.code),
             Self::Usage(_) => Some(Code::Usage),
-            Self::BrokenPipe => None,
+            Self::BrokenPipe | Self::Signal(_) => None,
         }
     }
 
@@ -90,7 +92,7 @@ impl Failure {
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::Told(told) => Some(&told.error.message),
-            Self::Usage(_) | Self::BrokenPipe => None,
+            Self::Usage(_) | Self::BrokenPipe | Self::Signal(_) => None,
         }
     }
 
@@ -98,6 +100,7 @@ impl Failure {
     pub(crate) fn report(self, json: bool, verb: Option<&str>) -> ExitCode {
         let told = match self {
             Self::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Signal(signal) => return ExitCode::from(128 | signal as u8),
             Self::Told(told) => told,
             Self::Usage(error) => match usage(error, verb) {
                 Ok(told) => told,
@@ -278,7 +281,7 @@ mod tests {
         match failure {
             Failure::Told(told) => told,
             Failure::Usage(error) => usage(error, Some("create")).unwrap(),
-            Failure::BrokenPipe => panic!("nothing is told"),
+            Failure::BrokenPipe | Failure::Signal(_) => panic!("nothing is told"),
         }
     }
 

@@ -58,18 +58,11 @@ pub(crate) enum Outcome {
 const HEEDED: [Signal; 3] = [Signal::WINCH, Signal::CONT, Signal::TTOU];
 
 /// Stops a client that gives the terminal back first.
-const STOPS: Signal = Signal::TSTP;
+pub(crate) const STOPS: Signal = Signal::TSTP;
 
-/// The signals that end a client, and those that it acts on.
-pub(crate) fn signals() -> io::Result<SignalFd> {
-    let heeded = HEEDED.map(Signal::as_raw);
-    SignalFd::new(&event::fatal().chain(heeded).collect::<Vec<i32>>())
-}
-
-/// The same, and what stops it.
-pub(crate) fn signals_and_stop() -> io::Result<SignalFd> {
-    let heeded = HEEDED.map(Signal::as_raw).into_iter();
-    let heeded = heeded.chain([STOPS.as_raw()]);
+/// The signals that end a client, those that it acts on, and `more`.
+pub(crate) fn signals(more: &[Signal]) -> io::Result<SignalFd> {
+    let heeded = HEEDED.iter().chain(more).map(|signal| signal.as_raw());
     SignalFd::new(&event::fatal().chain(heeded).collect::<Vec<i32>>())
 }
 
@@ -78,7 +71,7 @@ pub(crate) fn ends(signal: i32) -> bool {
     HEEDED.iter().all(|heeded| heeded.as_raw() != signal)
 }
 
-/// Whether this one of [`signals_and_stop`] stops a client.
+/// Whether this one of [`signals`] stops a client.
 pub(crate) fn stops(signal: i32) -> bool {
     signal == STOPS.as_raw()
 }

@@ -9,6 +9,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr}
 use session_protocol::Size;
 use session_sys::event::SignalFd;
 
+use crate::failure::Failure;
 use crate::interactive::{ends, stops};
 
 /// The modes to go back to while raw mode is on; where a panic finds them, too.
@@ -21,12 +22,10 @@ pub(crate) struct RawMode(());
 
 impl RawMode {
     /// Every key is a byte, and no byte of output is changed on its way. In the background the process is stopped until it
-    /// is in the foreground; `Err` is a signal that ended it meanwhile.
-    pub(crate) fn enter(signals: &SignalFd) -> io::Result<Result<Self, i32>> {
-        if let Some(signal) = to_the_front(signals)? {
-            return Ok(Err(signal));
-        }
-        let before = tcgetattr(io::stdin())?;
+    /// is in the foreground; a signal that ends it meanwhile is an error.
+    pub(crate) fn enter(signals: &SignalFd) -> Result<Self, Failure> {
+        to_the_front(signals)?;
+        let before = tcgetattr(io::stdin()).map_err(io::Error::from)?;
         HOOK.call_once(|| {
             let report = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
@@ -40,14 +39,15 @@ impl RawMode {
         // The guard first: should the second call fail half-way, it is undone.
         let guard = Self(());
         set_raw(before)?;
-        Ok(Ok(guard))
+        Ok(guard)
     }
 
-    /// Gives the terminal back and stops the process, as whoever sent it SIGTSTP wants it, until it is continued; as [`RawMode::enter`] then.
-    pub(crate) fn stop(self, signals: &SignalFd) -> io::Result<Result<Self, i32>> {
+    /// Gives the terminal back and stops the process, as whoever sent it SIGTSTP wants it, until it is continued; as
+    /// [`RawMode::enter`] then.
+    pub(crate) fn stop(self, signals: &SignalFd) -> Result<Self, Failure> {
         drop(self);
         let own = rustix::process::getpid();
-        rustix::process::kill_process(own, Signal::STOP)?;
+        rustix::process::kill_process(own, Signal::STOP).map_err(io::Error::from)?;
         Self::enter(signals)
     }
 
@@ -73,21 +73,20 @@ fn is_in_front() -> bool {
 }
 
 /// Stops in the background as a terminal stops who reads it there. Where nobody could continue the process (an orphaned
-/// process group, POSIX 11.1.4), or the terminal is not the controlling one, it does not stop. Some if a signal came that
-/// ends a client.
-fn to_the_front(signals: &SignalFd) -> io::Result<Option<i32>> {
+/// process group, POSIX 11.1.4), or the terminal is not the controlling one, it does not stop.
+fn to_the_front(signals: &SignalFd) -> Result<(), Failure> {
     for _ in 0..100 {
         while let Some(signal) = signals.next()? {
             if ends(signal) && !stops(signal) {
-                return Ok(Some(signal));
+                return Err(Failure::Signal(signal));
             }
         }
         if is_in_front() || tcgetpgrp(io::stdin()).is_err() {
             break;
         }
-        rustix::process::kill_current_process_group(Signal::TTIN)?;
+        rustix::process::kill_current_process_group(Signal::TTIN).map_err(io::Error::from)?;
     }
-    Ok(None)
+    Ok(())
 }
 
 fn set_raw(mut modes: Termios) -> io::Result<()> {

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::display::{PATIENCE, WINDOW};
 use crate::failure::Failure;
-use crate::interactive::{Interactive, Outcome, ends, signals_and_stop, stops};
+use crate::interactive::{Interactive, Outcome, STOPS, ends, signals, stops};
 use crate::lifecycle;
 use crate::outlet::Outlet;
 use crate::past::Past;
@@ -97,18 +97,12 @@ impl Attach {
             // Else nothing would tell why nothing answers.
             say(context, &status.sentence());
         }
-        let signals = signals_and_stop()?;
-        let mut raw = match RawMode::enter(&signals)? {
-            Ok(raw) => raw,
-            Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
-        };
+        let signals = signals(&[STOPS])?;
+        let mut raw = RawMode::enter(&signals)?;
         if is_unstarted(&status) {
             let answer = loop {
                 match prompt(&session, key, self.read_only, &signals) {
-                    Ok(Answer::Suspend) => match raw.stop(&signals)? {
-                        Ok(again) => raw = again,
-                        Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
-                    },
+                    Ok(Answer::Suspend) => raw = raw.stop(&signals)?,
                     answer => break answer,
                 }
             };
@@ -133,10 +127,7 @@ impl Attach {
         let ended = loop {
             match self.attach(&session, Scanner::new(key), &signals, &raw, again) {
                 Ok((_, Outcome::Suspended)) => {
-                    raw = match raw.stop(&signals)? {
-                        Ok(raw) => raw,
-                        Err(signal) => return Ok(ExitCode::from(128 | signal as u8)),
-                    };
+                    raw = raw.stop(&signals)?;
                     again = true;
                 }
                 ended => break ended,

@@ -80,7 +80,7 @@ impl Exec {
             return Err(lifecycle::not_running(&session.status()?));
         };
         // From here on signals are for the process.
-        let signals = signals()?;
+        let signals = signals(&[])?;
         let spawned: Spawned = match connection.call(Call::Spawn(spawn)) {
             Err(session_client::Error::Closed) => {
                 return Err(lifecycle::not_running(&session.status()?));
@@ -117,12 +117,12 @@ fn interactive(
     signals: &session_sys::event::SignalFd,
 ) -> Result<Ended, Failure> {
     let process = spawned.process;
-    let raw = match RawMode::enter(signals)? {
-        Ok(raw) => raw,
-        Err(signal) => {
+    let raw = match RawMode::enter(signals) {
+        Err(Failure::Signal(signal)) => {
             pass_on(connection, process, signal);
             return Ok(Ended::Signal(signal));
         }
+        raw => raw?,
     };
     let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;

@@ -104,15 +104,8 @@ fn a_recording_holds_the_output_of_the_last_run() {
 #[test]
 fn sizes_change_where_they_changed() {
     let session = Sandbox::new();
-    session.ok([
-        "create",
-        "-n",
-        "s",
-        "--",
-        "sh",
-        "-c",
-        "stty -echo; echo small; exec cat",
-    ]);
+    let script = "stty -echo; echo small; exec cat";
+    session.ok(["create", "-n", "s", "--", "sh", "-c", script]);
     session.ok(["wait", "s", "--text", "small", "--timeout", "20s"]);
     for (rows, cols, text) in [(40, 120, "large"), (10, 40, "tiny")] {
         let mut terminal = session.terminal_of(rows, cols, &["attach", "s"]);
