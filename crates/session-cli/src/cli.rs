@@ -7,6 +7,7 @@ use clap::{Args as _, Command, FromArgMatches as _};
 
 use crate::context::{Common, Context};
 use crate::failure::{Failure, eprint_line};
+use crate::sess;
 use crate::verbs::{VERBS, Verb};
 
 const ABOUT: &str = "Keep processes: named, supervised, attachable";
@@ -55,6 +56,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let _ = session_sys::event::ignore(25);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     crate::candidates::complete();
+    match arguments.as_slice() {
+        [executable, words @ ..] if sess::is_called(executable) => return sess::run(words),
+        [_, word, words @ ..] if word == "sess" => return sess::run(words),
+        _ => {}
+    }
     let json = arguments
         .iter()
         .take_while(|argument| *argument != "--")

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 /// The environment's choice, below `--detach-key`.
 pub(crate) const VARIABLE: &str = "SESSION_DETACH_KEY";
@@ -22,6 +23,9 @@ const STAND_FOR: [(u8, u8); 7] = [
 ];
 /// Longest sequence that is looked at.
 const LONGEST: usize = 32;
+/// Input that comes without a longer pause, and more of it than keys are, is pasted.
+const PAUSE: Duration = Duration::from_millis(50);
+const PASTED: usize = 64;
 
 /// Ctrl and a character, or no key at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,11 @@ impl Default for DetachKey {
 }
 
 impl DetachKey {
+    /// Ctrl-X
+    pub(crate) const fn ctrl_x() -> Self {
+        Self(Some(b'x'))
+    }
+
     /// Every key is for the program.
     pub(crate) const fn none() -> Self {
         Self(None)
@@ -67,9 +76,11 @@ impl FromStr for DetachKey {
 }
 
 /// Reads along with what is typed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     key: DetachKey,
+    /// The key counts only if it comes by itself: what came last without a pause, and when.
+    alone: Option<(usize, Instant)>,
     at: At,
     /// Parameters and final byte of the sequence so far.
     sequence: Vec<u8>,
@@ -87,14 +98,43 @@ impl Scanner {
     pub(crate) fn new(key: DetachKey) -> Self {
         Self {
             key,
+            alone: None,
             at: At::Text,
             sequence: Vec::new(),
             pasting: false,
         }
     }
 
-    /// Where in `typed` the detach key is. What comes before it was typed for the program.
-    pub(crate) fn scan(&mut self, typed: &[u8]) -> Option<Range<usize>> {
+    /// For a key that programs want, too, and that is found in what is pasted without being marked as such: it counts only
+    /// if it comes by itself. `now` is the time.
+    pub(crate) fn alone(key: DetachKey, now: Instant) -> Self {
+        Self {
+            alone: Some((0, now)),
+            ..Self::new(key)
+        }
+    }
+
+    /// Where in what was `typed` at `now` the detach key is. What comes before it was typed for the program.
+    pub(crate) fn heard(&mut self, typed: &[u8], now: Instant) -> Option<Range<usize>> {
+        let Some((burst, last)) = &mut self.alone else {
+            return self.scan(typed);
+        };
+        if now.saturating_duration_since(*last) > PAUSE {
+            *burst = 0;
+        }
+        let is_pasted = *burst >= PASTED;
+        (*burst, *last) = (burst.saturating_add(typed.len()), now);
+        let key = self.scan(typed);
+        // What follows one that does not count is looked at all the same.
+        let mut end = key.as_ref().map_or(typed.len(), |key| key.end);
+        while let Some(next) = self.scan(&typed[end..]) {
+            end += next.end;
+        }
+        key.filter(|key| !is_pasted && *key == (0..typed.len()))
+    }
+
+    /// Where in `typed` the detach key is.
+    fn scan(&mut self, typed: &[u8]) -> Option<Range<usize>> {
         // A sequence that an earlier read began has been passed on in part; its rest is cut here.
         let mut begun = 0;
         for (index, &byte) in typed.iter().enumerate() {
@@ -271,6 +311,21 @@ mod tests {
         let bytes: Vec<&[u8]> = paste.chunks(1).collect();
         assert_eq!(found("^\\", &bytes), None);
         assert_eq!(found("^\\", &[paste, b"\x1c"]), Some((1, 0)));
+    }
+
+    #[test]
+    fn a_key_that_must_come_alone_is_not_found_in_what_is_pasted() {
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        let mut scanner = Scanner::alone("^x".parse().unwrap(), begun);
+        let mut found = |typed: &[u8], ms| scanner.heard(typed, at(ms)).is_some();
+        assert!(!found(b"a\x18", 0) && !found(b"\x18b", 0) && !found(b"\x18\x18", 0));
+        assert!(found(b"\x18", 10), "typed fast");
+        assert!(!found(&[b'x'; 100], 20) && !found(b"\x18", 30) && !found(b"\x18", 75));
+        assert!(found(b"\x18", 200));
+        assert!(found(b"\x1b[120;5u", 300) && !found(b"\x1b[120;5ux", 400));
+        assert!(!found(b"\x1b[200~\x18\x18a", 500) && !found(b"\x18", 600));
+        assert!(!found(b"\x18\x1b[201~", 700) && found(b"\x18", 800));
     }
 
     #[test]

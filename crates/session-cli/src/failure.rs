@@ -79,6 +79,14 @@ impl Failure {
         self
     }
 
+    /// With what was to be done in front.
+    pub(crate) fn because(mut self, act: &str) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.error.message = format!("{act}: {}", told.error.message);
+        }
+        self
+    }
+
     /// The stable word, where there is one.
     pub(crate) fn code(&self) -> Option<Code> {
         match self {
@@ -109,6 +117,23 @@ impl Failure {
         };
         eprint_line(&told.line(json));
         ExitCode::from(exit_code(told.error.code))
+    }
+
+    /// As `sess` tells it and ends: `Error: …`, with 2 for a wrong flag and 1 for the rest.
+    pub(crate) fn report_to_scripts(self) -> ExitCode {
+        let told = match self {
+            Self::Told(told) => told,
+            other => return other.report(false, None),
+        };
+        let message = ByteString::from(told.error.message.as_str()).escaped();
+        let hint = told
+            .hint
+            .map_or_else(String::new, |hint| format!("; {hint}"));
+        eprint_line(&format!("Error: {message}{hint}"));
+        ExitCode::from(match told.error.code {
+            Code::Usage => 2,
+            _ => 1,
+        })
     }
 }
 

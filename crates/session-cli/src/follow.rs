@@ -344,6 +344,7 @@ impl<'a> Follow<'a> {
             read_only: true,
             size: None,
             detach_others: false,
+            exclusive: false,
             environment: None,
         }))?;
         for stream in &attached.streams {

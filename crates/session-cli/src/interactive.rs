@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::outlet;
 use crate::past::Past;
 use crate::terminal::{self, RawMode};
+use crate::trace::Trace;
 
 /// Bytes that the terminal has not taken, beyond which no more are read from the holder, until it has taken nothing for
 /// [`PATIENCE`]: then what the holder still sends, no more than it was granted, is read for its last words.
@@ -51,6 +52,8 @@ pub(crate) enum Outcome {
     Exited(Exit),
     /// The holder went away without a word.
     Lost,
+    /// The session waits to be started, and the client did not wait for that; a signal may have ended it.
+    NotStarted(Option<i32>),
 }
 
 /// The signals that a client takes and goes on. TTOU, so that giving back the terminal's modes does not stop a client
@@ -98,6 +101,7 @@ pub(crate) struct Interactive<'a> {
     /// The terminal has taken nothing for a while.
     stuck: bool,
     resized: bool,
+    trace: Trace,
 }
 
 impl<'a> Interactive<'a> {
@@ -110,6 +114,7 @@ impl<'a> Interactive<'a> {
         signals: &'a SignalFd,
         raw: &'a RawMode,
         scanner: Scanner,
+        trace: Trace,
     ) -> Result<Self, Failure> {
         let stream = attached.streams.first();
         let from = stream.map_or(0, |stream| stream.from);
@@ -140,6 +145,7 @@ impl<'a> Interactive<'a> {
             stuck: false,
             // The terminal may have changed since the size was told.
             resized: true,
+            trace,
         })
     }
 
@@ -229,6 +235,7 @@ impl<'a> Interactive<'a> {
             self.resized = false;
             let size = terminal::size();
             self.display.resize(size);
+            self.trace.client(format_args!("size {size}"));
             let process = self.process;
             self.tell(|connection| connection.notify(Call::Resize { process, size }));
         }
@@ -393,7 +400,7 @@ impl<'a> Interactive<'a> {
             Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
             Err(errno) => return Err(io::Error::from(errno).into()),
         }
-        let key = self.scanner.scan(&self.typed[before..]);
+        let key = self.scanner.heard(&self.typed[before..], Instant::now());
         if let Some(key) = &key {
             self.behind = self.typed.split_off(before + key.end);
             self.typed.truncate(before + key.start);
@@ -425,6 +432,7 @@ impl<'a> Interactive<'a> {
     /// Acts on signals; the one that ends the client is for the caller.
     fn signal(&mut self) -> Result<Option<i32>, Failure> {
         while let Some(signal) = self.signals.next()? {
+            self.trace.client(format_args!("signal {signal}"));
             if ends(signal) {
                 return Ok(Some(signal));
             }

@@ -2,12 +2,14 @@
 //!
 //! It is a library so that the man page and the completions are made from the very definitions that parse.
 
+mod attaching;
 mod attributes;
 mod candidates;
 mod cast;
 mod changes;
 mod cli;
 mod context;
+mod creating;
 mod detach_key;
 mod display;
 mod environment;
@@ -23,8 +25,11 @@ mod outlet;
 mod past;
 mod picture;
 mod relay;
+mod sess;
 mod table;
 mod terminal;
+mod trace;
 mod verbs;
 
 pub use cli::{command, run};
+pub use sess::command as sess_command;

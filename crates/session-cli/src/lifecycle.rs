@@ -54,7 +54,7 @@ pub(crate) fn check_open_files() -> Result<(), Failure> {
 /// Starts the holder of a session that the caller owns; answers once its main process runs.
 pub(crate) fn launch(owned: &Owned) -> Result<Status, Failure> {
     check_open_files()?;
-    Ok(session_client::launch(owned)?.call(Call::Ready {})?)
+    Ok(session_client::launch(owned, None)?.call(Call::Ready {})?)
 }
 
 /// Ends every process of the session, now and for good, and waits until its holder is gone, too; says what a
@@ -117,19 +117,29 @@ fn reclaim(owned: &mut Owned) -> Result<Option<String>, Failure> {
 
 /// Deletes the session, which is stopped before if `force`; without it a live session is refused.
 pub(crate) fn remove(session: &Session, force: bool) -> Result<Option<String>, Failure> {
+    let mut ended = false;
     loop {
-        match session_client::ask::<Status>(session, Call::Status {})? {
+        let asked = match session_client::ask::<Status>(session, Call::Status {}) {
+            // One that does not remain, its own holder has removed.
+            Err(Error::Store(session_store::Error::NotFound(_))) if ended => return Ok(None),
+            asked => asked?,
+        };
+        match asked {
             Asked::Owned(owned)
                 if !force && (owned.status().unwatched || session_holder::left(&owned) > 0) =>
             {
                 return Err(refusal(&owned.status()));
             }
             Asked::Owned(owned) => return remove_owned(owned),
-            Asked::Answer(mut connection, _) if force => end(&mut connection)?,
+            Asked::Answer(mut connection, _) if force => {
+                end(&mut connection)?;
+                ended = true;
+            }
             Asked::Answer(_, status) if is_live(&status) => return Err(refusal(&status)),
             // Its main process ended. What that left behind is not ours to end without being told so.
             Asked::Answer(mut connection, status) => {
                 hang_up(&mut connection, LINGER).map_err(|_| refusal(&status))?;
+                ended = true;
             }
         }
     }
@@ -151,7 +161,7 @@ pub(crate) fn end(connection: &mut Connection) -> Result<(), Failure> {
 }
 
 /// Waits until the holder is gone, and its lock with it.
-fn hang_up(connection: &mut Connection, patience: Duration) -> Result<(), Failure> {
+pub(crate) fn hang_up(connection: &mut Connection, patience: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
     loop {
         match connection.ready(Some(deadline)) {

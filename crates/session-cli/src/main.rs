@@ -9,7 +9,8 @@ fn main() -> ExitCode {
         let Some(id) = arguments.next().and_then(|id| id.into_string().ok()) else {
             return ExitCode::from(2);
         };
-        return session_holder::run(&id);
+        let size = arguments.next().and_then(|size| size.into_string().ok());
+        return session_holder::run(&id, size.as_deref());
     }
     session_cli::run(std::env::args_os())
 }

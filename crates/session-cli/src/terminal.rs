@@ -9,8 +9,10 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr}
 use session_protocol::Size;
 use session_sys::event::SignalFd;
 
+use crate::display::PATIENCE;
 use crate::failure::Failure;
 use crate::interactive::{ends, stops};
+use crate::outlet::Outlet;
 
 /// The modes to go back to while raw mode is on; where a panic finds them, too.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -102,6 +104,16 @@ fn restore() {
         // shell. Neither waits for output, which may never drain. A terminal that is gone needs no modes.
         let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+    }
+}
+
+/// A line to whoever sits there, on standard output. The terminal may be gone, or take nothing: neither keeps the client
+/// from going on.
+pub(crate) fn say(text: &str) {
+    if let Ok(mut outlet) = Outlet::new(io::stdout())
+        && outlet.offer(text.as_bytes()).is_ok()
+    {
+        let _ = outlet.drain(PATIENCE);
     }
 }
 

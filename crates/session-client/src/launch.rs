@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use session_protocol::Size;
 use session_store::Owned;
 
 use crate::{Connection, Error};
@@ -15,9 +16,11 @@ use crate::{Connection, Error};
 /// `make_durable` and `remove`, and dropping it does not unlock the session. Writing the record while the
 /// holder starts is not for the caller any more.
 ///
+/// `size` is that of the main process's terminal until somebody attaches with another.
+///
 /// # Errors
 /// The executable could not be started. Why a holder could not start the session comes as its answer.
-pub fn launch(owned: &Owned) -> Result<Connection, Error> {
+pub fn launch(owned: &Owned, size: Option<Size>) -> Result<Connection, Error> {
     let (ours, theirs) = session_sys::socket::pair().map_err(Error::io("make a socket pair"))?;
     let lock: OwnedFd = owned
         .lock_fd()
@@ -31,12 +34,14 @@ pub fn launch(owned: &Owned) -> Result<Connection, Error> {
         .arg0("session")
         .arg("__hold")
         .arg(session.id().to_string())
+        .args(size.map(|size| size.to_string()))
         .stdin(theirs)
         .stdout(lock)
         .stderr(Stdio::inherit())
         // What the caller runs in, if it runs in a session, is not what the new holder is.
         .env_remove("SESSION_ID")
         .env_remove("SESSION_NAME")
+        .env_remove("SESS_NUM")
         .spawn()
         .map_err(Error::io("start the session's holder"))?;
     Ok(Connection::over(ours))

@@ -33,6 +33,8 @@ impl Holder {
         if let Err(error) = self.owned.write_record(record) {
             self.note(format!("the end is not on record: {error}"));
         }
+        // Whoever is told that it ended finds it so.
+        self.publish();
         self.end_outputs(ProcessId::MAIN);
     }
 
@@ -92,6 +94,7 @@ impl Holder {
         if let Err(error) = self.owned.write_live(&live) {
             self.note(format!("`ls` shows old news: {error}"));
         }
+        self.show_in_sess(&status);
         let notice = Notice::Changed(status);
         let subscribers: Vec<u64> = self
             .connections

@@ -42,8 +42,8 @@ impl Holder {
             Call::Resume {} => self.apply(Event::Resume).and_then(|()| self.status_value()),
             Call::Signal { signal } => self.signal_all(signal).and_then(|()| done()),
             Call::Set(set) => self.set(set),
-            Call::Detach {} => {
-                self.detach_others(number, None);
+            Call::Detach { pid } => {
+                self.detach_others(number, None, pid);
                 done()
             }
             Call::Subscribe {} => {

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use session_protocol::{
     Code, Decoder, Error, FIN, FrameType, HEADER_LEN, Header, MAX_SCREEN, Notice, ProcessId,
@@ -112,6 +113,13 @@ impl Connection {
             let why = "detached before the process took it";
             self.respond(Some(write.id), Err(Error::new(Code::NotRunning, why)));
         }
+    }
+
+    /// Whether the client is gone, although that may not have been heard yet.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::empty())];
+        let asked = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+        self.gone || asked.is_ok() && fds[0].revents().contains(PollFlags::HUP)
     }
 
     /// Everything that was to be sent is in the socket.

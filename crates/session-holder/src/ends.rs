@@ -14,6 +14,7 @@ impl Holder {
     pub(crate) fn take_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.next() {
             if signal == Signal::TERM.number() {
+                self.shutting_down = true;
                 self.happened(Event::Shutdown);
             } else if signal == Signal::USR1.number() {
                 self.listen_again();

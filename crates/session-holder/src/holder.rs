@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use serde_json::Value;
-use session_protocol::{Error, ProcessId, StreamId};
-use session_store::{Owned, Spec};
+use session_protocol::{Error, ProcessId, Size, StreamId};
+use session_store::{Name, Owned, Spec};
 use session_sys::cgroup::Group;
 use session_sys::event::SignalFd;
 use session_sys::spawn::Limit;
@@ -48,6 +48,8 @@ pub(crate) struct Holder {
     pub(crate) umask: u32,
     /// The caller's limits, for the processes.
     pub(crate) limits: Vec<Limit>,
+    /// Of the main process's terminal, before it had one.
+    pub(crate) first_size: Size,
     pub(crate) supervision: Supervision,
     /// The attributes that the running main process was started with.
     pub(crate) in_force: Spec,
@@ -83,6 +85,10 @@ pub(crate) struct Holder {
     pub(crate) turn: u64,
     /// Streams that [`Holder::settle_output`] has something left to do for.
     pub(crate) unsettled: Vec<Unsettled>,
+    /// What the files of `sess` tell: the session's name and its main process.
+    pub(crate) shown: Option<(Name, i32)>,
+    /// SIGTERM ends the session, for the machine goes down.
+    pub(crate) shutting_down: bool,
     /// `SESSION_LOG` names a file, and standard error goes there.
     pub(crate) diagnostics: bool,
 }
@@ -178,6 +184,7 @@ impl Holder {
             group: None,
             umask: parts.umask,
             limits: parts.limits,
+            first_size: parts.size,
             supervision: Supervision::new(rest),
             in_force,
             processes: BTreeMap::new(),
@@ -201,6 +208,8 @@ impl Holder {
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),
             turn: 0,
             unsettled: Vec::new(),
+            shown: None,
+            shutting_down: false,
             diagnostics: false,
         }
     }
@@ -366,4 +375,5 @@ pub(crate) struct Parts {
     pub(crate) owned: Owned,
     pub(crate) umask: u32,
     pub(crate) limits: Vec<Limit>,
+    pub(crate) size: Size,
 }

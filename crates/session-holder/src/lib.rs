@@ -18,6 +18,7 @@
 //! | `screen`, `screens` | what a client would see, and who answers what is asked |
 //! | `sizing`, `environment` | whose size a terminal has, whose display a shell in it |
 //! | `announce` | record, `live`, waiters, subscribers |
+//! | `shown` | what scripts around `sess` read |
 //! | `reclaim` | ends what a killed holder left |
 
 mod announce;
@@ -43,6 +44,7 @@ mod ring;
 mod screen;
 mod screens;
 mod serve;
+mod shown;
 mod sizing;
 mod startup;
 mod supervise;
@@ -91,13 +93,14 @@ pub enum Error {
     },
 }
 
-/// The hidden role `session __hold ID`.
+/// The hidden role `session __hold ID [COLUMNSxLINES]`, with the size of the main process's terminal until somebody attaches.
 ///
 /// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked, which
 /// also says where the session's directory is; and the environment, limits and umask for its processes.
-pub fn run(_id: &str) -> ExitCode {
+pub fn run(_id: &str, size: Option<&str>) -> ExitCode {
     let mut client = None;
-    match startup::hold(&mut client) {
+    let size = size.and_then(|size| size.parse().ok()).unwrap_or_default();
+    match startup::hold(&mut client, size) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let told = client.is_some_and(|client| connection::farewell(client, &error).is_ok());

@@ -9,7 +9,7 @@ use session_protocol::{
 };
 
 use crate::attachment::Attachment;
-use crate::connection::Input;
+use crate::connection::{Connection, Input};
 use crate::given::Given;
 use crate::holder::{Holder, Until, Waiter};
 use crate::output::Piece;
@@ -27,7 +27,12 @@ impl Holder {
     pub(crate) fn attach(&mut self, number: u64, attach: Attach) -> Result<Value, Error> {
         let id = attach.process;
         if attach.detach_others {
-            self.detach_others(number, Some(id));
+            self.detach_others(number, Some(id), None);
+        }
+        if attach.exclusive && self.is_typed_at(number, id) {
+            let name = &self.owned.record().name;
+            let why = format!("session '{name}' already has an active connection");
+            return Err(Error::new(Code::Attached, why));
         }
         let (size, now) = (attach.size.map(clamp), self.moment());
         let process = self.processes.get_mut(&id).ok_or_else(|| {
@@ -135,13 +140,34 @@ impl Holder {
         self.give_input(process);
     }
 
-    /// Detaches the people attached to `process`, or to any, but not the caller.
-    pub(crate) fn detach_others(&mut self, caller: u64, process: Option<ProcessId>) {
+    /// Whether someone else than the caller has `process` on a terminal and types there. A client whose end has not been
+    /// heard yet is none.
+    fn is_typed_at(&self, caller: u64, process: ProcessId) -> bool {
+        self.connections.iter().any(|(number, connection)| {
+            let mut inputs = connection.inputs.iter();
+            *number != caller
+                && inputs.any(|input| input.process == process && input.interactive)
+                && !connection.has_hung_up()
+        })
+    }
+
+    /// Detaches the people attached to `process`, or to any, but not the caller; only the client `pid` if one is given.
+    pub(crate) fn detach_others(
+        &mut self,
+        caller: u64,
+        process: Option<ProcessId>,
+        pid: Option<i32>,
+    ) {
+        let is_meant = |connection: &Connection| {
+            pid.is_none_or(|pid| {
+                session_sys::socket::peer_pid(&connection.socket).ok() == Some(pid)
+            })
+        };
         let others: Vec<u64> = self
             .connections
-            .keys()
-            .copied()
-            .filter(|number| *number != caller)
+            .iter()
+            .filter(|(number, connection)| **number != caller && is_meant(connection))
+            .map(|(number, _)| *number)
             .collect();
         let mut left = Vec::new();
         for number in others {

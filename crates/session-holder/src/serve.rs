@@ -68,6 +68,8 @@ impl Holder {
             Ok(listener) => {
                 let _ = epoll::delete(&self.epoll, &self.listener);
                 self.listener = listener;
+                self.shown = None;
+                self.publish();
             }
             Err(error) => self.note(format!("the socket is gone: {error}")),
         }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::epoll::{self, EventFlags};
-use session_protocol::{ProcessId, Signal};
+use session_protocol::{ProcessId, Signal, Size};
 use session_store::Owned;
 use session_sys::event::SignalFd;
 use session_sys::process;
@@ -16,13 +16,13 @@ use session_sys::spawn::Limit;
 use crate::Error;
 use crate::holder::{Holder, Parts};
 use crate::serve::BACKLOG;
-use crate::supervision::Event;
+use crate::supervision::{Event, Rest, State};
 use crate::token::Token;
 
 /// Holds the session whose `live` file is inherited, as [`crate::run`] describes.
 ///
 /// `client` is the first one, for as long as it is not served: it is told what went wrong.
-pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
+pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     process::close_inherited().map_err(step("let go of the caller's descriptors"))?;
     *client = Some(process::take_inherited(0).map_err(step("take over the first client"))?);
@@ -52,6 +52,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>) -> Result<(), Error> {
         owned,
         umask,
         limits,
+        size,
     });
     if !reclaimed.proven {
         holder.note(
@@ -180,5 +181,20 @@ impl Holder {
             let directory = crate::process::directory(*id);
             let _ = session_store::log::remove(self.owned.session().directory_fd(), &directory);
         }
+        if !self.remains() {
+            // What cannot be removed is a session that has ended, which the next `rm` removes.
+            let _ = self.owned.remove();
+        }
+    }
+
+    /// Whether the session stays, as the attribute `remain-on-exit` has it. One that goes down with the machine, or is
+    /// stopped to be started again, has not ended by itself.
+    fn remains(&self) -> bool {
+        let ended = match self.supervision.state() {
+            State::Down(Rest::Exited) => !self.shutting_down && self.start_error.is_none(),
+            State::Down(Rest::Stopped) => self.deleting,
+            _ => false,
+        };
+        !ended || self.owned.record().spec.remain_on_exit
     }
 }

@@ -136,7 +136,7 @@ impl Holder {
         let mut record = record.clone();
         record.desired = desired;
         if up {
-            self.deleting = false;
+            (self.deleting, self.shutting_down) = (false, false);
             self.before_start = Some(record.last.clone());
             record.last.state = LastState::Up;
         }
@@ -187,7 +187,7 @@ impl Holder {
         let before = self.processes.get(&ProcessId::MAIN).map(|main| main.size);
         let size = match spec.size {
             SizeRule::Fixed(size) => size,
-            _ => before.unwrap_or_default(),
+            _ => before.unwrap_or(self.first_size),
         };
         let stdio = if spec.pty {
             Stdio::Pty(size)

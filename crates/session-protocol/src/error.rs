@@ -36,6 +36,8 @@ pub enum Code {
     RecordNewer,
     /// An attribute or value that is not known.
     BadAttribute,
+    /// Someone else is attached to it.
+    Attached,
     /// A file could not be read or written; the sentence names it.
     Io,
     /// Something is left that could not be ended.

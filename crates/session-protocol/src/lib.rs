@@ -26,7 +26,7 @@ pub use frame::{
 };
 pub use message::{Call, Notice, Request, Response};
 pub use parameters::{
-    Attach, Attached, AttachedStream, Found, From, ProcessInfo, Quiet, Read, ReadResult,
+    Attach, Attached, AttachedStream, BadSize, Found, From, ProcessInfo, Quiet, Read, ReadResult,
     ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
 };
 pub use signal::Signal;

@@ -56,7 +56,11 @@ pub enum Call {
     Set(Set),
     /// Detach every attached client but the caller.
     #[serde(rename = "session.detach")]
-    Detach {},
+    Detach {
+        /// Only the client that this process is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pid: Option<i32>,
+    },
     /// From now on send [`Notice::Changed`] at every change; answered by [`Status`].
     #[serde(rename = "session.subscribe")]
     Subscribe {},
@@ -276,6 +280,7 @@ mod tests {
                     cols: 100,
                 }),
                 detach_others: false,
+                exclusive: true,
                 environment: Some(Variables::from([("DISPLAY".into(), ":1".into())])),
             }),
         };

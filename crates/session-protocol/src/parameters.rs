@@ -1,6 +1,8 @@
 //! What calls carry, and what they are answered with.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,36 @@ impl Default for Size {
     }
 }
 
+impl fmt::Display for Size {
+    /// Columns and lines: `120x40`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.cols, self.rows)
+    }
+}
+
+/// The text is no size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a size is columns and lines such as 120x40")]
+pub struct BadSize;
+
+impl FromStr for Size {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        let cells = |text: &str| {
+            // `parse` alone would take a sign.
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let cells = text.parse().ok().filter(|cells| digits && *cells > 0);
+            cells.ok_or(BadSize)
+        };
+        let (cols, rows) = text.split_once('x').ok_or(BadSize)?;
+        Ok(Self {
+            rows: cells(rows)?,
+            cols: cells(cols)?,
+        })
+    }
+}
+
 /// The new process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spawned {
@@ -97,6 +129,9 @@ pub struct Attach {
     /// Detach every other client first.
     #[serde(default)]
     pub detach_others: bool,
+    /// Only if nobody else types into the process: else [`crate::Code::Attached`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
     /// Variables of the caller's environment, of those in [`crate::variables::FOLLOWED`], if it is a person's who types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Variables>,

@@ -38,7 +38,7 @@ type Setter = fn(&mut Spec, &str, &[u8]) -> Option<()>;
 type Getter = fn(&Spec, &str) -> Option<Vec<u8>>;
 
 /// All attributes, in the order of `get`.
-pub const ATTRIBUTES: [Attribute; 18] = [
+pub const ATTRIBUTES: [Attribute; 19] = [
     Attribute {
         word: "name",
         help: "what the session is called",
@@ -274,6 +274,15 @@ pub const ATTRIBUTES: [Attribute; 18] = [
             Some(())
         },
         show: |spec, _| word(&spec.restore.to_string()),
+    },
+    Attribute {
+        word: "remain-on-exit",
+        help: "whether the session stays, to be looked at and started again, once its command has ended by itself",
+        values: "yes, no",
+        default: "yes",
+        effect: Effect::Now,
+        set: |spec, _, value| yes(value).map(|yes| spec.remain_on_exit = yes),
+        show: |spec, _| word(no_or_yes(spec.remain_on_exit)),
     },
 ];
 

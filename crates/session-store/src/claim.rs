@@ -6,7 +6,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FlockOperation, OFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use crate::session::Held;
@@ -113,25 +113,13 @@ impl Root {
         }
     }
 
-    /// The scope lock, held until dropped. Everyone has it for an instant; one that was stopped in that instant
-    /// does not keep a holder from its processes.
+    /// The scope lock, held until dropped.
     fn lock(&self) -> Result<OwnedFd> {
-        let failed = |errno: Errno| Error::io("lock", self.path().join("lock"), errno);
-        let file = files::create(self.root_fd(), "lock", OFlags::RDWR).map_err(failed)?;
-        let mut tries = 0..100;
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if tries.next().is_some() => {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                Err(Errno::AGAIN) => {
-                    let path = self.path().join("lock");
-                    return Err(Error::refused(path, "another command keeps it locked"));
-                }
-                Err(errno) => return Err(failed(errno)),
-            }
+        let path = || self.path().join("lock");
+        match files::lock(self.root_fd(), "lock") {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Error::refused(path(), "another command keeps it locked")),
+            Err(errno) => Err(Error::io("lock", path(), errno)),
         }
     }
 

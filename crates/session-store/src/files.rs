@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Modes of everything here: the owner's alone.
@@ -128,6 +128,28 @@ pub(crate) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// Locks the file `name` (flock(2)) until the descriptor is dropped; `None` if another process keeps it locked for a
+/// second. Everyone has such a lock for an instant; who was stopped in that instant does not keep others for ever.
+pub(crate) fn lock(at: BorrowedFd<'_>, name: &str) -> rustix::io::Result<Option<OwnedFd>> {
+    let mut tries = 0..100;
+    'open: loop {
+        let file = create(at, name, OFlags::RDWR)?;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // A file that was removed meanwhile locks nothing.
+                Ok(()) if rustix::fs::fstat(&file)?.st_nlink == 0 => continue 'open,
+                Ok(()) => return Ok(Some(file)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if tries.next().is_some() => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
 }
 
 /// The names in a directory, with the type where the file system tells it.

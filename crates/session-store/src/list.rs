@@ -150,12 +150,8 @@ impl Root {
     /// The session with this name, or with this id, or the only one whose id begins so.
     /// One whose record is damaged is set aside, which the error tells.
     pub fn find(&self, given: &str) -> Result<Session> {
-        if given.parse::<crate::Name>().is_ok()
-            && let Some(id) = self
-                .target(given)?
-                .and_then(|target| target.parse::<Id>().ok())
-            && let Some(session) = self.directory(&id)?
-            && self.is_called(&session, given)?
+        if let Ok(name) = given.parse()
+            && let Some(session) = self.named(&name)?
         {
             return Ok(session);
         }
@@ -190,6 +186,18 @@ impl Root {
                 given: ByteString::from(given).escaped(),
                 ids: ids.iter().map(Id::to_string).collect(),
             }),
+        }
+    }
+
+    /// The session called `name`. One whose record is damaged is set aside, which the error tells.
+    pub fn named(&self, name: &crate::Name) -> Result<Option<Session>> {
+        let target = self.target(name.as_str())?;
+        let Some(id) = target.and_then(|target| target.parse::<Id>().ok()) else {
+            return Ok(None);
+        };
+        match self.directory(&id)? {
+            Some(session) if self.is_called(&session, name.as_str())? => Ok(Some(session)),
+            _ => Ok(None),
         }
     }
 

@@ -227,7 +227,11 @@ impl Owned {
         }
         // As in `rename`: a claim that stays is stale.
         let _ = root.unclaim(&self.record.name, self.session.id());
-        remove_rest(&self.session).map_err(failed)?;
+        match remove_rest(&self.session) {
+            // Its holder was faster.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
         root.sync()
     }
 }

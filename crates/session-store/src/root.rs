@@ -29,11 +29,6 @@ struct Inner {
 impl Root {
     /// Where state lies: `$SESSION_HOME`, else `$XDG_STATE_HOME/session`, else `~/.local/state/session`.
     pub fn locate() -> Result<PathBuf> {
-        let set = |name: &str| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
         if let Some(path) = set("SESSION_HOME") {
             return absolute(path, "SESSION_HOME");
         }
@@ -41,19 +36,7 @@ impl Root {
         if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(path.join("session"));
         }
-        let home = match set("HOME") {
-            Some(home) => absolute(home, "HOME")?,
-            None => {
-                let user = session_sys::process::effective_uid();
-                let home = session_sys::process::home_of(user).filter(|home| home.is_absolute());
-                home.ok_or_else(|| {
-                    Error::Locate(format!(
-                        "user {user} has no home directory; set SESSION_HOME"
-                    ))
-                })?
-            }
-        };
-        Ok(home.join(".local/state/session"))
+        Ok(home()?.join(".local/state/session"))
     }
 
     /// Opens the directory at `path`; what is missing of it is made, with mode 0700.
@@ -190,8 +173,28 @@ impl Root {
     }
 }
 
+/// The value of a variable that is not empty.
+fn set(variable: &str) -> Option<PathBuf> {
+    let value = env::var_os(variable).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
+/// The caller's home directory.
+pub(crate) fn home() -> Result<PathBuf> {
+    if let Some(home) = set("HOME") {
+        return absolute(home, "HOME");
+    }
+    let user = session_sys::process::effective_uid();
+    let home = session_sys::process::home_of(user).filter(|home| home.is_absolute());
+    home.ok_or_else(|| {
+        Error::Locate(format!(
+            "user {user} has no home directory; set SESSION_HOME"
+        ))
+    })
+}
+
 /// Without slashes or dots at its end: behind them the kernel would follow a link.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
@@ -226,7 +229,7 @@ fn inner(path: &Path, root: &OwnedFd, name: &str) -> Result<OwnedFd> {
 }
 
 /// Makes `path` and what is missing above it.
-fn make_parents(path: &Path) -> Result<()> {
+pub(crate) fn make_parents(path: &Path) -> Result<()> {
     let missing: Vec<&Path> = path
         .ancestors()
         .take_while(|path| rustix::fs::lstat(*path).is_err())

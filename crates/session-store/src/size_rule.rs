@@ -6,8 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use session_protocol::Size;
 
-use crate::record::number;
-
 /// Whose terminal decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -36,7 +34,7 @@ impl fmt::Display for SizeRule {
             Self::Leader => f.write_str("leader"),
             Self::Smallest => f.write_str("smallest"),
             Self::Latest => f.write_str("latest"),
-            Self::Fixed(Size { rows, cols }) => write!(f, "fixed {cols}x{rows}"),
+            Self::Fixed(size) => write!(f, "fixed {size}"),
         }
     }
 }
@@ -60,24 +58,11 @@ impl FromStr for SizeRule {
             "smallest" => Self::Smallest,
             "latest" => Self::Latest,
             text => {
-                let size = text.strip_prefix("fixed ").and_then(size);
-                Self::Fixed(size.ok_or(BadSizeRule)?)
+                let size = text.strip_prefix("fixed ").ok_or(BadSizeRule)?;
+                Self::Fixed(size.trim().parse().map_err(|_| BadSizeRule)?)
             }
         })
     }
-}
-
-/// Columns and lines, as in `120x40`.
-fn size(text: &str) -> Option<Size> {
-    let (cols, rows) = text.trim().split_once('x')?;
-    let cells = |text: &str| {
-        let cells = number(text).filter(|cells| *cells > 0)?;
-        u16::try_from(cells).ok()
-    };
-    Some(Size {
-        rows: cells(rows)?,
-        cols: cells(cols)?,
-    })
 }
 
 impl TryFrom<String> for SizeRule {

@@ -54,6 +54,12 @@ pub struct Spec {
     /// What of the past an attaching terminal is given.
     #[serde(skip_serializing_if = "Restore::is_default")]
     pub restore: Restore,
+    /// Whether the session stays once its main process has ended by itself and is not started again.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub remain_on_exit: bool,
+    /// The directory of [`crate::Sess`] whose files tell of it: it was made with `sess`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sess: Option<ByteString>,
     /// Fields of a later version, kept as they are.
     #[serde(flatten)]
     pub kept: Kept,
@@ -92,6 +98,8 @@ impl Default for Spec {
             pty: true,
             size: SizeRule::default(),
             restore: Restore::default(),
+            remain_on_exit: true,
+            sess: None,
             kept: Kept::new(),
         }
     }

@@ -61,6 +61,28 @@ pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> 
     Ok(socket.into())
 }
 
+/// Whether somebody listens on the socket `name` in `directory`, as far as can be known without being served. What cannot
+/// be connected to for another reason may be.
+pub fn is_listened_on(directory: BorrowedFd<'_>, name: &str) -> bool {
+    let connected = (|| {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(directory, name, flags, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
+            return Err(Errno::CONNREFUSED);
+        }
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+            None,
+        )?;
+        rustix::net::connect(&socket, &address)
+    })();
+    // EAGAIN: its backlog is full.
+    !matches!(connected, Err(Errno::CONNREFUSED | Errno::NOENT))
+}
+
 /// Two connected sockets, blocking and close-on-exec: one to keep, one to give away.
 pub fn pair() -> io::Result<(UnixStream, OwnedFd)> {
     let (ours, theirs) = socketpair(

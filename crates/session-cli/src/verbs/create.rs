@@ -1,20 +1,21 @@
 //! `session create`: a new session, answered once its command runs and its record is durable.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use session_client::Connection;
-use session_protocol::{ByteString, Call, Code, Status};
-use session_store::{Name, Owned, Spec, Wanted};
+use session_protocol::{ByteString, Code, Status};
+use session_store::{Name, Spec, Wanted};
 
 use super::Verb;
 use crate::attributes::Attributes;
 use crate::context::Context;
-use crate::failure::{Failure, eprint_line, reason};
+use crate::creating::{self, directory, executable};
+use crate::failure::Failure;
 use crate::lifecycle;
+use crate::terminal;
 
 /// Create a session and start its command
 ///
@@ -73,14 +74,26 @@ impl Create {
                     status
                 }
                 Err(error) => {
-                    discard(owned);
+                    creating::discard(owned);
                     return Err(error.into());
                 }
             }
         } else {
-            self.start(owned)?
+            let size = self.attach.then(terminal::size);
+            creating::start(owned, size, |status| self.check(status))?.1
         };
         self.answer(&status, context)
+    }
+
+    /// A session that is not as it was asked for is none.
+    fn check(&self, status: &Status) -> Result<(), Failure> {
+        match status.unenforced.as_slice() {
+            [first, ..] if self.require_limits => Err(Failure::new(
+                Code::Limit,
+                format!("nothing on this machine enforces {first}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn answer(&self, status: &Status, context: &Context) -> Result<ExitCode, Failure> {
@@ -124,113 +137,6 @@ impl Create {
         self.attributes.apply(&mut spec)?;
         spec.executable = executable(&self.command[0], &spec)?;
         Ok(spec)
-    }
-
-    /// The record becomes durable while the holder starts.
-    fn start(&self, owned: Owned) -> Result<Status, Failure> {
-        let mut connection = match session_client::launch(&owned) {
-            Ok(connection) => connection,
-            Err(error) => {
-                discard(owned);
-                return Err(error.into());
-            }
-        };
-        let started = self.await_start(&owned, &mut connection);
-        if started.is_err() {
-            take_back(owned, &mut connection);
-        }
-        started
-    }
-
-    fn await_start(&self, owned: &Owned, connection: &mut Connection) -> Result<Status, Failure> {
-        owned.make_durable()?;
-        let status: Status = connection.call(Call::Ready {})?;
-        match status.unenforced.as_slice() {
-            [first, ..] if self.require_limits => Err(Failure::new(
-                Code::Limit,
-                format!("nothing on this machine enforces {first}"),
-            )),
-            _ => Ok(status),
-        }
-    }
-}
-
-/// Where the command's file is, found as a shell in the caller's directory finds it.
-pub(super) fn executable(command: &OsStr, spec: &Spec) -> Result<ByteString, Failure> {
-    let path = match spec.env.get("PATH") {
-        Some(path) => Some(path.as_os_str().to_owned()),
-        None => std::env::var_os("PATH"),
-    };
-    let here = std::env::current_dir();
-    let from = here.as_deref().unwrap_or(Path::new(""));
-    let file = session_holder::resolve(command, path.as_deref(), from)?;
-    match here {
-        Err(why) if file.is_relative() => Err(Failure::io("find", "the current directory", why)),
-        _ => Ok(file.into_os_string().into()),
-    }
-}
-
-/// A directory that can be entered, absolute; the caller's where none is given.
-pub(super) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
-    let directory = match given {
-        Some(given) if given.is_absolute() || given.as_os_str().is_empty() => given.to_owned(),
-        given => {
-            let here = std::env::current_dir().map_err(|why| {
-                Failure::new(
-                    Code::BadDirectory,
-                    format!("the current directory cannot be found: {}", reason(&why)),
-                )
-            })?;
-            match given {
-                Some(given) => here.join(given).components().collect(),
-                None => here,
-            }
-        }
-    };
-    check_directory(&directory)?;
-    Ok(directory)
-}
-
-fn check_directory(directory: &Path) -> Result<(), Failure> {
-    let refused = |why: std::io::Error| {
-        let shown = directory.display();
-        Failure::new(
-            Code::BadDirectory,
-            format!("cannot enter the directory '{shown}': {}", reason(&why)),
-        )
-    };
-    let found = std::fs::metadata(directory).map_err(refused)?;
-    if !found.is_dir() {
-        return Err(refused(rustix::io::Errno::NOTDIR.into()));
-    }
-    rustix::fs::accessat(
-        rustix::fs::CWD,
-        directory,
-        rustix::fs::Access::EXEC_OK,
-        rustix::fs::AtFlags::EACCESS,
-    )
-    .map_err(|errno| refused(errno.into()))
-}
-
-/// A session that could not be started, or not as asked, leaves nothing.
-fn take_back(owned: Owned, connection: &mut Connection) {
-    // A holder that failed to start is exiting by itself; one that did not is told to.
-    let ended = lifecycle::end(connection).and_then(|()| lifecycle::remove_owned(owned));
-    if let Err(failure) = ended {
-        tell(failure);
-    }
-}
-
-fn discard(owned: Owned) {
-    if let Err(error) = owned.remove() {
-        tell(error.into());
-    }
-}
-
-/// Why there is no session comes from the caller; this is what is left of it.
-fn tell(failure: Failure) {
-    if let Some(message) = failure.message() {
-        eprint_line(&format!("session: while cleaning up: {message}"));
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Detach {
 impl Detach {
     pub(crate) fn run(self, context: &Context) -> Result<ExitCode, Failure> {
         context.each(&self.names, |session| {
-            match session_client::ask::<IgnoredAny>(session, Call::Detach {})? {
+            match session_client::ask::<IgnoredAny>(session, Call::Detach { pid: None })? {
                 // Without a holder there is nothing to be attached to.
                 Asked::Answer(..) | Asked::Owned(_) => Ok(()),
             }

@@ -18,6 +18,7 @@ use crate::interactive::{Interactive, Outcome, signals};
 use crate::lifecycle;
 use crate::relay::{Ended, Relay, pass_on};
 use crate::terminal::{self, RawMode};
+use crate::trace::Trace;
 
 /// Run a further command in a session
 ///
@@ -126,8 +127,16 @@ fn interactive(
     };
     let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;
-    let interactive =
-        Interactive::new(connection, process, attached, None, signals, &raw, scanner)?;
+    let interactive = Interactive::new(
+        connection,
+        process,
+        attached,
+        None,
+        signals,
+        &raw,
+        scanner,
+        Trace::off(),
+    )?;
     let outcome = interactive.run()?;
     drop(raw);
     let signal = match outcome {
@@ -136,7 +145,9 @@ fn interactive(
         Outcome::Left => session_protocol::Signal::HUP.number(),
         Outcome::Signal(signal) => signal,
         Outcome::Detached => return Ok(Ended::Detached),
-        Outcome::Ended(_) | Outcome::Suspended | Outcome::Lost => return Ok(Ended::Lost),
+        Outcome::Ended(_) | Outcome::Suspended | Outcome::NotStarted(_) | Outcome::Lost => {
+            return Ok(Ended::Lost);
+        }
     };
     pass_on(connection, process, signal);
     Ok(Ended::Signal(signal))

@@ -11,9 +11,9 @@ use session_client::Asked;
 use session_protocol::{ByteString, Call, Set as Changes};
 use session_store::{Name, Owned, Session};
 
-use super::create::{directory, executable};
 use super::status::changed;
 use crate::context::Context;
+use crate::creating::{directory, executable};
 use crate::failure::Failure;
 
 /// Change an attribute of a session

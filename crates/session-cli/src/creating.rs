@@ -1,0 +1,119 @@
+//! From a command to a session that runs it: what `create` and `sess` share.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use session_client::Connection;
+use session_protocol::{ByteString, Call, Code, Size, Status};
+use session_store::{Owned, Spec};
+
+use crate::failure::{Failure, eprint_line, reason};
+use crate::lifecycle;
+
+/// Starts a session that was just made; its record becomes durable while the holder starts. One that cannot be started, or
+/// that `check` refuses, leaves nothing. `size` is that of its terminal until someone attaches.
+pub(crate) fn start(
+    owned: Owned,
+    size: Option<Size>,
+    check: impl FnOnce(&Status) -> Result<(), Failure>,
+) -> Result<(Connection, Status), Failure> {
+    let mut connection = match session_client::launch(&owned, size) {
+        Ok(connection) => connection,
+        Err(error) => {
+            discard(owned);
+            return Err(error.into());
+        }
+    };
+    let started = (|| {
+        owned.make_durable()?;
+        let status = connection.call(Call::Ready {})?;
+        check(&status)?;
+        Ok(status)
+    })();
+    match started {
+        Ok(status) => Ok((connection, status)),
+        Err(failure) => {
+            take_back(owned, &mut connection);
+            Err(failure)
+        }
+    }
+}
+
+/// Where the command's file is, found as a shell in the caller's directory finds it.
+pub(crate) fn executable(command: &OsStr, spec: &Spec) -> Result<ByteString, Failure> {
+    let path = match spec.env.get("PATH") {
+        Some(path) => Some(path.as_os_str().to_owned()),
+        None => std::env::var_os("PATH"),
+    };
+    let here = std::env::current_dir();
+    let from = here.as_deref().unwrap_or(Path::new(""));
+    let file = session_holder::resolve(command, path.as_deref(), from)?;
+    match here {
+        Err(why) if file.is_relative() => Err(Failure::io("find", "the current directory", why)),
+        _ => Ok(file.into_os_string().into()),
+    }
+}
+
+/// A directory that can be entered, absolute; the caller's where none is given.
+pub(crate) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let directory = match given {
+        Some(given) if given.is_absolute() || given.as_os_str().is_empty() => given.to_owned(),
+        given => {
+            let here = std::env::current_dir().map_err(|why| {
+                Failure::new(
+                    Code::BadDirectory,
+                    format!("the current directory cannot be found: {}", reason(&why)),
+                )
+            })?;
+            match given {
+                Some(given) => here.join(given).components().collect(),
+                None => here,
+            }
+        }
+    };
+    check_directory(&directory)?;
+    Ok(directory)
+}
+
+fn check_directory(directory: &Path) -> Result<(), Failure> {
+    let refused = |why: std::io::Error| {
+        let shown = directory.display();
+        Failure::new(
+            Code::BadDirectory,
+            format!("cannot enter the directory '{shown}': {}", reason(&why)),
+        )
+    };
+    let found = std::fs::metadata(directory).map_err(refused)?;
+    if !found.is_dir() {
+        return Err(refused(rustix::io::Errno::NOTDIR.into()));
+    }
+    rustix::fs::accessat(
+        rustix::fs::CWD,
+        directory,
+        rustix::fs::Access::EXEC_OK,
+        rustix::fs::AtFlags::EACCESS,
+    )
+    .map_err(|errno| refused(errno.into()))
+}
+
+/// A session that could not be started, or not as asked, leaves nothing.
+fn take_back(owned: Owned, connection: &mut Connection) {
+    // A holder that failed to start is exiting by itself; one that did not is told to.
+    let ended = lifecycle::end(connection).and_then(|()| lifecycle::remove_owned(owned));
+    if let Err(failure) = ended {
+        tell(failure);
+    }
+}
+
+pub(crate) fn discard(owned: Owned) {
+    if let Err(error) = owned.remove() {
+        tell(error.into());
+    }
+}
+
+/// Why there is no session comes from the caller; this is what is left of it.
+fn tell(failure: Failure) {
+    if let Some(message) = failure.message() {
+        eprint_line(&format!("session: while cleaning up: {message}"));
+    }
+}

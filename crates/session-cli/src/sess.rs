@@ -1,0 +1,51 @@
+//! The minimal language `sess`: sessions by number, one client each, few words. `session` called as `sess`, or `session sess`.
+//!
+//! Its sessions are ordinary ones, its texts and exit codes those that scripts around it know (docs/adr/0021-sess.md).
+
+mod arguments;
+mod attach;
+mod create;
+mod detach;
+mod kill;
+mod ls;
+mod place;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use arguments::{Arguments, Wish};
+use place::Place;
+
+use crate::failure::Failure;
+
+pub use arguments::command;
+
+/// Whether an executable of this name speaks `sess`.
+pub(crate) fn is_called(executable: &OsStr) -> bool {
+    Path::new(executable).file_name() == Some(OsStr::new("sess"))
+}
+
+/// Runs `sess` with these arguments, without the program's name.
+pub(crate) fn run(words: &[OsString]) -> ExitCode {
+    act(words).unwrap_or_else(Failure::report_to_scripts)
+}
+
+fn act(words: &[OsString]) -> Result<ExitCode, Failure> {
+    let Arguments { wish, ctrl_x } = Arguments::parse(words)?;
+    let place = match wish {
+        Wish::Version => return arguments::print_version(),
+        Wish::Help => return arguments::print_help(),
+        _ => Place::open()?,
+    };
+    match wish {
+        Wish::Attach(number) => attach::attach(&place, &number, ctrl_x),
+        Wish::AttachOrCreate(number) => attach::attach_or_create(&place, &number, ctrl_x),
+        Wish::Detach => detach::detach(&place),
+        Wish::KillAll => kill::kill_all(&place),
+        Wish::Kill(number) => kill::kill(&place, number.as_deref()),
+        Wish::List => ls::ls(&place),
+        Wish::Create => create::create(&place, None, ctrl_x),
+        Wish::Version | Wish::Help => Ok(ExitCode::SUCCESS),
+    }
+}

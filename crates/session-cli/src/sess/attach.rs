@@ -1,0 +1,198 @@
+//! `sess -a N`, `sess -A N`: one client at a time, which Ctrl-X detaches.
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use session_client::Connection;
+use session_protocol::{Code, State, Status, Timestamp};
+use session_store::{Client, Session};
+
+use super::create;
+use super::place::{self, Place, called};
+use crate::attaching::{Attaching, is_unstarted, lost};
+use crate::detach_key::{DetachKey, Scanner};
+use crate::failure::Failure;
+use crate::interactive::Outcome;
+use crate::lifecycle;
+use crate::terminal::say;
+
+/// A session that was just created, and the connection to its holder.
+pub(super) struct Newly {
+    pub(super) session: Session,
+    pub(super) status: Status,
+    pub(super) connection: Connection,
+}
+
+/// Attaches to a session that is there.
+pub(super) fn attach(place: &Place, given: &str, ctrl_x: bool) -> Result<ExitCode, Failure> {
+    let number = called(given);
+    let session = place.session(&number)?;
+    if lifecycle::is_inside(&session) {
+        let why = format!("Already attached to session {number}");
+        return Err(Failure::new(Code::Denied, why));
+    }
+    let status = session.status()?;
+    if status.unwatched {
+        return Err(lifecycle::unwatched(&status));
+    }
+    if is_dead(&status) {
+        place.bury(&session)?;
+        let dead = Failure::new(Code::NotRunning, format!("session {number} is dead"));
+        return Err(match session.status() {
+            Ok(_) => dead.hint(format!("`session start {number}` starts it again")),
+            Err(_) => dead,
+        });
+    }
+    needs_terminal()?;
+    enter(place, &session, &status, None, ctrl_x)
+}
+
+/// Attaches to a session, or creates it.
+pub(super) fn attach_or_create(
+    place: &Place,
+    given: &str,
+    ctrl_x: bool,
+) -> Result<ExitCode, Failure> {
+    place.refuse_inside()?;
+    let number = called(given);
+    if let Some(session) = place.find(&number)? {
+        if is_dead(&session.status()?) {
+            place.bury(&session)?;
+        }
+        if place.find(&number)?.is_some() {
+            return attach(place, given, ctrl_x);
+        }
+    }
+    let name = number.parse().map_err(session_store::Error::Name)?;
+    create::create(place, Some(name), ctrl_x)
+}
+
+/// Attaches to a session that the caller has just created.
+pub(super) fn newly(place: &Place, newly: Newly, ctrl_x: bool) -> Result<ExitCode, Failure> {
+    let Newly {
+        session,
+        status,
+        connection,
+    } = newly;
+    needs_terminal()
+        .and_then(|()| enter(place, &session, &status, Some(connection), ctrl_x))
+        .map_err(|failure| failure.because("Failed to attach to new session"))
+}
+
+fn needs_terminal() -> Result<(), Failure> {
+    for (name, is_terminal) in [
+        ("stdin", io::stdin().is_terminal()),
+        ("stdout", io::stdout().is_terminal()),
+    ] {
+        if !is_terminal {
+            let why = format!("{name} is not a terminal");
+            return Err(Failure::new(Code::Denied, why));
+        }
+    }
+    Ok(())
+}
+
+/// From here on the terminal is the session's.
+fn enter(
+    place: &Place,
+    session: &Session,
+    status: &Status,
+    begun: Option<Connection>,
+    ctrl_x: bool,
+) -> Result<ExitCode, Failure> {
+    let number = &status.name;
+    let key = if ctrl_x {
+        DetachKey::ctrl_x()
+    } else {
+        DetachKey::none()
+    };
+    let attaching = Attaching {
+        session,
+        key,
+        scanner: Scanner::alone(key, Instant::now()),
+        read_only: false,
+        detach_others: false,
+        exclusive: true,
+        trace: place.trace,
+    };
+    let outcome = attaching.run(status, begun, || {
+        place
+            .trace
+            .client(format_args!("attached to session {number}"));
+        say(&format!("Attaching to session {number}\r\n"));
+        let client = Client::caller(number.clone(), *session.id(), place::terminal());
+        // Who is not told of here is attached all the same.
+        let entered = client.and_then(|client| place.sess.enter(client));
+        if let Err(error) = entered {
+            place.trace.client(error);
+        }
+        Ok(())
+    });
+    if let Err(error) = place.sess.leave(std::process::id() as i32) {
+        place.trace.client(error);
+    }
+    match outcome {
+        Err(failure) if failure.code() == Some(Code::Attached) => Err(taken(number)),
+        outcome => tell(place, session, number, outcome?),
+    }
+}
+
+fn taken(number: &str) -> Failure {
+    let why = format!("Session already has an active connection: someone is attached to {number}");
+    Failure::new(Code::Attached, why)
+        .hint(format!("`session attach -d {number}` takes their place"))
+}
+
+fn tell(
+    place: &Place,
+    session: &Session,
+    number: &str,
+    outcome: Outcome,
+) -> Result<ExitCode, Failure> {
+    let code = match outcome {
+        Outcome::NotStarted(signal) => return Ok(signal.map_or(ExitCode::SUCCESS, ended_by)),
+        Outcome::Lost => return Err(lost(session, number)),
+        Outcome::Signal(signal) => ended_by(signal),
+        Outcome::Ended(status) => {
+            place.trace.holder(status.sentence());
+            let code = status.exit.map_or(255, |exit| exit.shell_code());
+            // That a shell was left is no news.
+            if code != 0 {
+                say(&format!("{}\n", status.sentence()));
+            }
+            ExitCode::from(code)
+        }
+        Outcome::Left | Outcome::Detached | Outcome::Suspended | Outcome::Exited(_) => {
+            ExitCode::SUCCESS
+        }
+    };
+    say(&format!("Detached from session {number}\n"));
+    Ok(code)
+}
+
+/// Those that the original detaches at are no failure.
+fn ended_by(signal: i32) -> ExitCode {
+    let detaches = [Signal::INT, Signal::TERM, Signal::USR1];
+    match detaches.iter().any(|it| it.as_raw() == signal) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(128 | signal as u8),
+    }
+}
+
+/// Nothing of it runs, and nothing is about to.
+fn is_dead(status: &Status) -> bool {
+    let waits = is_unstarted(status) || status.state == State::Backoff;
+    status.pid.is_none() && !waits
+}
+
+/// A moment as it is shown.
+pub(super) fn minute(moment: Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    moment
+        .0
+        .to_zoned(zone)
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
+}

@@ -1,0 +1,69 @@
+//! Numbers of sessions: they strictly rise, whoever else asks for one at the same time and whatever became of the last.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::ftruncate;
+use rustix::io::Errno;
+
+use super::Sess;
+use crate::{Error, Name, Result, files};
+
+/// A number as it is written: three digits at least, so `1` and `001` are the same. What is no number stays as it is.
+pub fn numbered(text: &str) -> String {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    format!("{:0>3}", text.trim_start_matches('0'))
+}
+
+impl Sess {
+    /// The next number, higher than every one that was given or that a file here has. It is given whether or not a
+    /// session comes of it.
+    pub fn next_number(&self) -> Result<Name> {
+        let lock = self.lock()?;
+        let last = self.last(&lock)?;
+        let next = last.checked_add(1);
+        let next = next.ok_or_else(|| Error::refused(&self.path, "no higher number is left"))?;
+        self.remember(&lock, next)?;
+        Ok(numbered(&next.to_string()).parse()?)
+    }
+
+    /// `name` was chosen by a person: if it is a number, the next one is higher.
+    pub fn given(&self, name: &Name) -> Result<()> {
+        if let Some(number) = number(name.as_str()) {
+            let lock = self.lock()?;
+            if number > self.last(&lock)? {
+                self.remember(&lock, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The highest number that anything here remembers.
+    fn last(&self, lock: &OwnedFd) -> Result<u32> {
+        let mut text = [0; 16];
+        let read = rustix::io::pread(lock, &mut text, 0).map_err(self.failed("read"))?;
+        let given = std::str::from_utf8(&text[..read]);
+        let given = given.ok().and_then(|text| number(text.trim_end()));
+        let files = files::entries(self.fd()).map_err(self.failed("read"))?;
+        let shown = files
+            .iter()
+            .filter_map(|(file, _)| number(super::sweep::whose(file)?));
+        Ok(shown.chain(given).max().unwrap_or(0))
+    }
+
+    fn remember(&self, lock: &OwnedFd, number: u32) -> Result<()> {
+        let text = format!("{number}\n");
+        ftruncate(lock, 0).map_err(self.failed("write"))?;
+        files::write_all(lock.as_fd(), text.as_bytes())
+            .map_err(|error| Error::io("write", self.path.join(super::LOCK), error))
+    }
+
+    fn failed(&self, act: &'static str) -> impl Fn(Errno) -> Error {
+        move |errno| Error::io(act, self.path.join(super::LOCK), errno)
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    crate::record::number(text).and_then(|number| u32::try_from(number).ok())
+}
