@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use session_client::{Asked, Connection};
 use session_protocol::{
-    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status, variables,
+    Attach as Request, Attached, Call, Channel, Code, From, ProcessId, State, Status, Variables,
+    variables,
 };
 use session_store::Session;
 use session_sys::event::SignalFd;
@@ -27,6 +28,12 @@ use crate::trace::Trace;
 /// How long the holder of a session that has ended may take to exit, for whoever looks next to find nothing of it.
 const LAST: Duration = Duration::from_millis(100);
 
+/// A connection on which [`from_the_start`] was asked: the number of that question.
+pub(crate) struct Begun {
+    pub(crate) connection: Connection,
+    pub(crate) asked: u64,
+}
+
 /// A wish to attach.
 pub(crate) struct Attaching<'a> {
     pub(crate) session: &'a Session,
@@ -41,12 +48,11 @@ pub(crate) struct Attaching<'a> {
 }
 
 impl Attaching<'_> {
-    /// Attaches, if need be once the session is started. `begun` is the connection of whoever has just created it, which sees
-    /// all of its output as it is. `attached` is called once the terminal is the session's.
+    /// Attaches, if need be once the session is started; who has just created it is attached already. `attached` is called once the terminal is the session's.
     pub(crate) fn run(
         &self,
         status: &Status,
-        mut begun: Option<Connection>,
+        mut begun: Option<Begun>,
         attached: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Outcome, Failure> {
         let signals = signals(&[STOPS])?;
@@ -86,19 +92,21 @@ impl Attaching<'_> {
     fn attach(
         &self,
         name: &str,
-        begun: Option<Connection>,
+        begun: Option<Begun>,
         first: &mut Option<impl FnOnce() -> Result<(), Failure>>,
         signals: &SignalFd,
         raw: &RawMode,
     ) -> Result<Outcome, Failure> {
         let is_new = begun.is_some();
-        let request = self.request(is_new, first.is_none());
         let asked = match begun {
-            Some(mut connection) => {
-                let attached: Attached = connection.call(Call::Attach(request))?;
+            Some(Begun {
+                mut connection,
+                asked,
+            }) => {
+                let attached: Attached = connection.answer(asked, None)?;
                 Asked::Answer(connection, attached)
             }
-            None => session_client::ask(self.session, Call::Attach(request))?,
+            None => session_client::ask(self.session, self.request(first.is_none()))?,
         };
         let Asked::Answer(mut connection, attached) = asked else {
             return Ok(Outcome::Ended(self.session.status()?));
@@ -139,18 +147,14 @@ impl Attaching<'_> {
         Ok(outcome)
     }
 
-    fn request(&self, is_new: bool, again: bool) -> Request {
-        Request {
-            process: ProcessId::MAIN,
-            from: if is_new { From::Start } else { From::Screen },
-            window: WINDOW,
-            interactive: true,
+    fn request(&self, again: bool) -> Call {
+        Call::Attach(Request {
             read_only: self.read_only,
-            size: Some(terminal::size()),
             detach_others: self.detach_others && !again,
             exclusive: self.exclusive,
-            environment: (!self.read_only).then(|| variables::followed(std::env::vars_os())),
-        }
+            environment: (!self.read_only).then(followed),
+            ..request(From::Screen)
+        })
     }
 
     /// The prompt of a session that waits to be started. Who only looks on is not asked.
@@ -215,6 +219,32 @@ impl Attaching<'_> {
         }
         Ok(answer)
     }
+}
+
+/// What whoever creates a session asks for its terminal: everything from the start, as it is.
+pub(crate) fn from_the_start() -> Call {
+    Call::Attach(Request {
+        environment: Some(followed()),
+        ..request(From::Start)
+    })
+}
+
+fn request(from: From) -> Request {
+    Request {
+        process: ProcessId::MAIN,
+        from,
+        window: WINDOW,
+        interactive: true,
+        read_only: false,
+        size: Some(terminal::size()),
+        detach_others: false,
+        exclusive: false,
+        environment: None,
+    }
+}
+
+fn followed() -> Variables {
+    variables::followed(std::env::vars_os())
 }
 
 /// Not started yet: suspended, and without a process.

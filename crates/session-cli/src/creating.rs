@@ -3,39 +3,86 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use session_client::Connection;
+use session_client::{Connection, Launch};
 use session_protocol::{ByteString, Call, Code, Size, Status};
-use session_store::{Owned, Spec};
+use session_store::{Id, Owned, Root, Spec, Wanted};
 
 use crate::failure::{Failure, eprint_line, reason};
 use crate::lifecycle;
 
-/// Starts a session that was just made; its record becomes durable while the holder starts. One that cannot be started, or
-/// that `check` refuses, leaves nothing. `size` is that of its terminal until someone attaches.
-pub(crate) fn start(
-    owned: Owned,
-    size: Option<Size>,
-    check: impl FnOnce(&Status) -> Result<(), Failure>,
-) -> Result<(Connection, Status), Failure> {
-    let mut connection = match session_client::launch(&owned, size) {
-        Ok(connection) => connection,
-        Err(error) => {
-            discard(owned);
-            return Err(error.into());
+/// A session that is being made, and its holder, which starts meanwhile.
+pub(crate) struct Creation {
+    id: Id,
+    holder: Launch,
+}
+
+/// A session whose main process runs.
+pub(crate) struct Created {
+    pub(crate) owned: Owned,
+    pub(crate) connection: Connection,
+    pub(crate) status: Status,
+    /// The number of what was asked ahead, which is not answered yet.
+    pub(crate) ahead: Option<u64>,
+}
+
+impl Creation {
+    /// Begins. `size` is that of the session's terminal until someone attaches.
+    pub(crate) fn begin(size: Option<Size>) -> Result<Self, Failure> {
+        lifecycle::check_open_files()?;
+        let id = Id::random();
+        let holder = Launch::begin(&id, size)?;
+        Ok(Self { id, holder })
+    }
+
+    /// Makes the session under a name that may be taken; then another can be tried.
+    pub(crate) fn make(&self, root: &Root, wanted: Wanted, spec: Spec) -> Result<Owned, Failure> {
+        Ok(root.create_as(self.id, wanted, spec)?)
+    }
+
+    /// Starts the main process; `durably`, the record gets onto the disk meanwhile. A session that cannot be started, or not so,
+    /// leaves nothing.
+    ///
+    /// `ahead` is asked before it is known whether it started: the first output need not wait for a second question.
+    pub(crate) fn start(
+        self,
+        owned: Owned,
+        durably: bool,
+        ahead: Option<Call>,
+    ) -> Result<Created, Failure> {
+        let mut connection = match self.holder.hand_over(&owned) {
+            Ok(connection) => connection,
+            Err(error) => {
+                discard(owned);
+                return Err(error.into());
+            }
+        };
+        let started = (|| {
+            if durably {
+                owned.make_durable()?;
+            }
+            let ready = connection.send(Call::Ready {})?;
+            let ahead = ahead.map(|call| connection.send(call)).transpose()?;
+            Ok((connection.answer(ready, None)?, ahead))
+        })();
+        match started {
+            Ok((status, ahead)) => Ok(Created {
+                owned,
+                connection,
+                status,
+                ahead,
+            }),
+            Err(failure) => {
+                take_back(owned, &mut connection);
+                Err(failure)
+            }
         }
-    };
-    let started = (|| {
-        owned.make_durable()?;
-        let status = connection.call(Call::Ready {})?;
-        check(&status)?;
-        Ok(status)
-    })();
-    match started {
-        Ok(status) => Ok((connection, status)),
-        Err(failure) => {
-            take_back(owned, &mut connection);
-            Err(failure)
-        }
+    }
+}
+
+impl Created {
+    /// Undoes it.
+    pub(crate) fn take_back(mut self) {
+        take_back(self.owned, &mut self.connection);
     }
 }
 

@@ -93,6 +93,18 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<T, Error> {
         let sent = self.send(call)?;
+        self.answer(sent, deadline)
+    }
+
+    /// Waits for the answer to what was asked by [`Connection::send`].
+    ///
+    /// # Errors
+    /// As [`Connection::call_until`].
+    pub fn answer<T: DeserializeOwned>(
+        &mut self,
+        sent: u64,
+        deadline: Option<Instant>,
+    ) -> Result<T, Error> {
         let mut waiting = VecDeque::new();
         let answer = loop {
             match self.wait_for(sent, &mut waiting, deadline) {
@@ -126,11 +138,12 @@ impl Connection {
         }
     }
 
-    /// Asks without waiting; the answer comes as [`Incoming::Response`] with the id returned here.
+    /// Asks without waiting; the answer comes as [`Incoming::Response`] with the id returned here, or by
+    /// [`Connection::answer`].
     ///
     /// # Errors
     /// [`Error::Closed`] if the holder is gone.
-    fn send(&mut self, call: Call) -> Result<u64, Error> {
+    pub fn send(&mut self, call: Call) -> Result<u64, Error> {
         self.next_id += 1;
         self.request(Some(self.next_id.into()), call)?;
         Ok(self.next_id)

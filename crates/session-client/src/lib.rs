@@ -26,5 +26,5 @@ pub use agent::lend_agent;
 pub use connection::Connection;
 pub use error::Error;
 pub use incoming::Incoming;
-pub use launch::launch;
+pub use launch::{Launch, launch};
 pub use reach::{Asked, ask, connect, hung_up};

@@ -95,8 +95,9 @@ pub enum Error {
 
 /// The hidden role `session __hold ID [COLUMNSxLINES]`, with the size of the main process's terminal until somebody attaches.
 ///
-/// Inherited: descriptor 0, the first client's connection; descriptor 1, the session's `live` file, locked, which
-/// also says where the session's directory is; and the environment, limits and umask for its processes.
+/// Inherited: descriptor 0, the first client's connection, and the environment, limits and umask for its processes. Over that
+/// connection comes the session's `live` file, locked, with one byte that belongs to nothing else; it also says where the
+/// session's directory is.
 pub fn run(_id: &str, size: Option<&str>) -> ExitCode {
     let mut client = None;
     let size = size.and_then(|size| size.parse().ok()).unwrap_or_default();

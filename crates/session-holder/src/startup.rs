@@ -19,15 +19,13 @@ use crate::serve::BACKLOG;
 use crate::supervision::{Event, Rest, State};
 use crate::token::Token;
 
-/// Holds the session whose `live` file is inherited, as [`crate::run`] describes.
+/// Holds the session whose `live` file is handed over, as [`crate::run`] describes.
 ///
 /// `client` is the first one, for as long as it is not served: it is told what went wrong.
 pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     process::close_inherited().map_err(step("let go of the caller's descriptors"))?;
     *client = Some(process::take_inherited(0).map_err(step("take over the first client"))?);
-    let lock = process::take_inherited(1).map_err(step("take over the lock"))?;
-    let directory = directory_of(&lock).map_err(step("open the session's directory"))?;
     detach().map_err(step("detach from the caller"))?;
     let umask = process::set_umask(0o077);
     let limits = lift_limits();
@@ -36,12 +34,17 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
 
     // Before the directory changes, in which its name may be meant.
     let diagnostics = diagnostics();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+        .map_err(|error| step("make an epoll")(error.into()))?;
+    // Up to here nothing was done that is seen elsewhere: the session may come to nothing yet.
+    let Some(lock) = take_over(client).map_err(step("take over the lock"))? else {
+        return Ok(());
+    };
+    let directory = directory_of(&lock).map_err(step("open the session's directory"))?;
     let mut owned = Owned::from_inherited(directory, lock)?;
     owned.announce_holder()?;
     let _ = rustix::process::chdir("/");
     let reclaimed = crate::reclaim::reclaim(&mut owned)?;
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
-        .map_err(|error| step("make an epoll")(error.into()))?;
     // Before anything runs: on a full disk there is no socket, and then there is to be no process either.
     let listener = session_sys::socket::listen(owned.session().directory_fd(), "socket", BACKLOG)
         .map_err(step("listen on the session's socket"))?;
@@ -68,6 +71,14 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     holder.run().map_err(step("wait for events"))?;
     holder.end();
     Ok(())
+}
+
+/// Waits for the session's lock; `None` if its maker has given up.
+fn take_over(client: &Option<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    let socket = client.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+    // What comes behind this byte is for the one who serves the client.
+    let received = rustix::io::retry_on_intr(|| session_sys::socket::receive(socket, &mut [0]));
+    Ok(received?.1)
 }
 
 /// The session's directory: where the inherited lock lies. The caller need not change its own directory for it.

@@ -22,8 +22,13 @@ impl Root {
     /// something goes wrong later, [`Owned::remove`] takes it back. It is desired up unless
     /// `spec.start_suspended`.
     pub fn create(&self, wanted: Wanted, spec: Spec) -> Result<Owned> {
+        self.create_as(Id::random(), wanted, spec)
+    }
+
+    /// The same, with an id that is known before.
+    pub fn create_as(&self, id: Id, wanted: Wanted, spec: Spec) -> Result<Owned> {
         let machine = self.machine()?.to_owned();
-        let (session, lock) = self.make_directory()?;
+        let (session, lock) = self.make_directory(id)?;
         let named = match self.claim_wanted(wanted, session.id()) {
             Ok(name) => name,
             Err(error) => {
@@ -65,15 +70,11 @@ impl Root {
     }
 
     /// A new directory with a locked `live` in it.
-    fn make_directory(&self) -> Result<(Session, std::os::fd::OwnedFd)> {
+    fn make_directory(&self, id: Id) -> Result<(Session, std::os::fd::OwnedFd)> {
+        let failed = |errno: Errno| Error::io("create", self.session_path(&id), errno);
         loop {
-            let id = Id::random();
-            let failed = |errno: Errno| Error::io("create", self.session_path(&id), errno);
-            let directory = match files::make_private(self.sessions(), &id.to_string()) {
-                Ok(directory) => directory,
-                Err(Errno::EXIST) => continue,
-                Err(errno) => return Err(failed(errno)),
-            };
+            let directory =
+                files::make_private(self.sessions(), &id.to_string()).map_err(failed)?;
             let session = Session::of(self.clone(), id, directory);
             let live =
                 match files::create(session.directory_fd(), "live", OFlags::RDWR | OFlags::EXCL) {

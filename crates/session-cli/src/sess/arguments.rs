@@ -153,6 +153,13 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
 impl Arguments {
     /// Reads the arguments behind the program's name.
     pub(super) fn parse(words: &[OsString]) -> Result<Self, Failure> {
+        if words.is_empty() {
+            // To build a parser takes as long as to make a session.
+            return Ok(Self {
+                wish: Wish::Create,
+                ctrl_x: true,
+            });
+        }
         let plain: Result<Vec<_>, _> = words.iter().map(plain).collect();
         let words = plain?.into_iter().flatten();
         let parsed = command()

@@ -5,25 +5,21 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use rustix::process::Signal;
-use session_client::Connection;
 use session_protocol::{Code, State, Status, Timestamp};
 use session_store::{Client, Session};
 
 use super::create;
 use super::place::{self, Place, called};
-use crate::attaching::{Attaching, is_unstarted, lost};
+use crate::attaching::{Attaching, Begun, is_unstarted, lost};
+use crate::creating::Created;
 use crate::detach_key::{DetachKey, Scanner};
 use crate::failure::Failure;
 use crate::interactive::Outcome;
 use crate::lifecycle;
 use crate::terminal::say;
 
-/// A session that was just created, and the connection to its holder.
-pub(super) struct Newly {
-    pub(super) session: Session,
-    pub(super) status: Status,
-    pub(super) connection: Connection,
-}
+/// What an error of attaching begins with, where the session has just been created and stays.
+const FAILED: &str = "Failed to attach to new session";
 
 /// Attaches to a session that is there.
 pub(super) fn attach(place: &Place, given: &str, ctrl_x: bool) -> Result<ExitCode, Failure> {
@@ -69,16 +65,26 @@ pub(super) fn attach_or_create(
     create::create(place, Some(name), ctrl_x)
 }
 
-/// Attaches to a session that the caller has just created.
-pub(super) fn newly(place: &Place, newly: Newly, ctrl_x: bool) -> Result<ExitCode, Failure> {
-    let Newly {
-        session,
-        status,
+/// Attaches to a session that the caller has just created. Its record gets onto the disk meanwhile.
+pub(super) fn newly(place: &Place, created: Created, ctrl_x: bool) -> Result<ExitCode, Failure> {
+    needs_terminal().map_err(|failure| failure.because(FAILED))?;
+    let Created {
+        owned,
         connection,
-    } = newly;
-    needs_terminal()
-        .and_then(|()| enter(place, &session, &status, Some(connection), ctrl_x))
-        .map_err(|failure| failure.because("Failed to attach to new session"))
+        status,
+        ahead,
+    } = created;
+    let begun = ahead.map(|asked| Begun { connection, asked });
+    let session = owned.session().clone();
+    let durable = std::thread::spawn(move || owned.make_durable());
+    let outcome =
+        enter(place, &session, &status, begun, ctrl_x).map_err(|failure| failure.because(FAILED));
+    match durable.join() {
+        Ok(Err(error)) if outcome.is_ok() => {
+            Err(Failure::from(error).because("The session would not outlive a loss of power"))
+        }
+        _ => outcome,
+    }
 }
 
 fn needs_terminal() -> Result<(), Failure> {
@@ -99,7 +105,7 @@ fn enter(
     place: &Place,
     session: &Session,
     status: &Status,
-    begun: Option<Connection>,
+    begun: Option<Begun>,
     ctrl_x: bool,
 ) -> Result<ExitCode, Failure> {
     let number = &status.name;

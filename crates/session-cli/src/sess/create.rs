@@ -4,14 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use session_protocol::ByteString;
-use session_store::{Name, Owned, Restart, Spec, Wanted};
+use session_protocol::{ByteString, Code};
+use session_store::{Name, Restart, Spec, Wanted};
 
-use super::attach::{self, Newly};
+use super::arguments::print;
+use super::attach;
 use super::place::Place;
-use crate::creating::{self, directory, executable};
+use crate::attaching::from_the_start;
+use crate::creating::{Creation, directory, executable};
 use crate::failure::Failure;
-use crate::lifecycle;
 use crate::terminal;
 
 /// How long a shell's processes may take to end before they are killed, as the original has it.
@@ -25,52 +26,41 @@ pub(super) fn create(
 ) -> Result<ExitCode, Failure> {
     place.refuse_inside()?;
     let spec = spec(place)?;
-    lifecycle::check_open_files()?;
-    let size = io::stdin().is_terminal().then(terminal::size);
+    let root = place.root()?;
+    let is_terminal = io::stdin().is_terminal();
+    let creation = Creation::begin(is_terminal.then(terminal::size))?;
+    let make = |name: Name| {
+        let mut spec = spec.clone();
+        let number = name.as_str().into();
+        spec.env.insert("SESS_NUM".into(), number);
+        creation.make(root, Wanted::Exact(name), spec)
+    };
     let owned = match chosen {
         Some(name) => {
             place.sess.given(&name)?;
-            make(place, name, spec)?
+            make(name)?
         }
-        None => make_next(place, spec)?,
+        // The first number that no ordinary session is called by.
+        None => loop {
+            match make(place.sess.next_number()?) {
+                Err(failure) if failure.code() == Some(Code::Exists) => {}
+                made => break made?,
+            }
+        },
     };
-    let session = owned.session().clone();
-    let (connection, status) = creating::start(owned, size, |_| Ok(()))?;
-    let number = &status.name;
-    let pid = status.pid.unwrap_or_default();
+    // Whoever sits there need not wait for the disk.
+    let ahead = is_terminal.then(from_the_start);
+    let created = creation.start(owned, !is_terminal, ahead)?;
+    let number = &created.status.name;
+    let pid = created.status.pid.unwrap_or_default();
     place
         .trace
         .holder(format_args!("session {number}: shell {pid}"));
-    super::arguments::print(&format!(
+    print(&format!(
         "Created session {number} at {}\n",
-        attach::minute(status.created_at)
+        attach::minute(created.status.created_at)
     ))?;
-    attach::newly(
-        place,
-        Newly {
-            session,
-            status,
-            connection,
-        },
-        ctrl_x,
-    )
-}
-
-/// With the first number that nobody has taken.
-fn make_next(place: &Place, spec: Spec) -> Result<Owned, Failure> {
-    loop {
-        let name = place.sess.next_number()?;
-        match make(place, name, spec.clone()) {
-            // An ordinary session is called so.
-            Err(failure) if failure.code() == Some(session_protocol::Code::Exists) => {}
-            made => return made,
-        }
-    }
-}
-
-fn make(place: &Place, name: Name, mut spec: Spec) -> Result<Owned, Failure> {
-    spec.env.insert("SESS_NUM".into(), name.as_str().into());
-    Ok(place.root()?.create(Wanted::Exact(name), spec)?)
+    attach::newly(place, created, ctrl_x)
 }
 
 /// The user's shell, which is not started again when it ends, and ends its session.

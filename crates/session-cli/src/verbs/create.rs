@@ -12,9 +12,8 @@ use session_store::{Name, Spec, Wanted};
 use super::Verb;
 use crate::attributes::Attributes;
 use crate::context::Context;
-use crate::creating::{self, directory, executable};
+use crate::creating::{self, Creation, directory, executable};
 use crate::failure::Failure;
-use crate::lifecycle;
 use crate::terminal;
 
 /// Create a session and start its command
@@ -61,9 +60,9 @@ impl Create {
         }
         let wanted = self.wanted()?;
         let spec = self.spec()?;
-        lifecycle::check_open_files()?;
-        let owned = context.root()?.create(wanted, spec)?;
-        let status = if owned.record().spec.start_suspended {
+        let root = context.root()?;
+        let status = if spec.start_suspended {
+            let owned = root.create(wanted, spec)?;
             // Whoever starts it may have none.
             session_client::lend_agent(owned.session());
             match owned.make_durable() {
@@ -79,8 +78,14 @@ impl Create {
                 }
             }
         } else {
-            let size = self.attach.then(terminal::size);
-            creating::start(owned, size, |status| self.check(status))?.1
+            let creation = Creation::begin(self.attach.then(terminal::size))?;
+            let owned = creation.make(root, wanted, spec)?;
+            let created = creation.start(owned, true, None)?;
+            if let Err(failure) = self.check(&created.status) {
+                created.take_back();
+                return Err(failure);
+            }
+            created.status
         };
         self.answer(&status, context)
     }

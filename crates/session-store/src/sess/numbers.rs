@@ -1,12 +1,14 @@
 //! Numbers of sessions: they strictly rise, whoever else asks for one at the same time and whatever became of the last.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::ftruncate;
 use rustix::io::Errno;
 
 use super::Sess;
 use crate::{Error, Name, Result, files};
+
+/// Digits of the largest number.
+const WIDTH: usize = 10;
 
 /// A number as it is written: three digits at least, so `1` and `001` are the same. What is no number stays as it is.
 pub fn numbered(text: &str) -> String {
@@ -41,7 +43,7 @@ impl Sess {
 
     /// The highest number that anything here remembers.
     fn last(&self, lock: &OwnedFd) -> Result<u32> {
-        let mut text = [0; 16];
+        let mut text = [0; WIDTH];
         let read = rustix::io::pread(lock, &mut text, 0).map_err(self.failed("read"))?;
         let given = std::str::from_utf8(&text[..read]);
         let given = given.ok().and_then(|text| number(text.trim_end()));
@@ -52,11 +54,15 @@ impl Sess {
         Ok(shown.chain(given).max().unwrap_or(0))
     }
 
+    /// Always as many bytes, in one call: what was there before is gone without being cut off, which takes a file system
+    /// longer than all else here.
     fn remember(&self, lock: &OwnedFd, number: u32) -> Result<()> {
-        let text = format!("{number}\n");
-        ftruncate(lock, 0).map_err(self.failed("write"))?;
-        files::write_all(lock.as_fd(), text.as_bytes())
-            .map_err(|error| Error::io("write", self.path.join(super::LOCK), error))
+        let text = format!("{number:0WIDTH$}\n");
+        match rustix::io::pwrite(lock, text.as_bytes(), 0) {
+            Ok(written) if written == text.len() => Ok(()),
+            Ok(_) => Err(self.failed("write")(Errno::NOSPC)),
+            Err(errno) => Err(self.failed("write")(errno)),
+        }
     }
 
     fn failed(&self, act: &'static str) -> impl Fn(Errno) -> Error {
