@@ -28,6 +28,21 @@ use crate::trace::Trace;
 /// How long the holder of a session that has ended may take to exit, for whoever looks next to find nothing of it.
 const LAST: Duration = Duration::from_millis(100);
 
+/// The caller's terminal, every key and signal of which is for the client; given back when it is dropped.
+pub(crate) struct Seat {
+    signals: SignalFd,
+    raw: RawMode,
+}
+
+impl Seat {
+    /// Takes it, once the caller is in the foreground.
+    pub(crate) fn take() -> Result<Self, Failure> {
+        let signals = signals(&[STOPS])?;
+        let raw = RawMode::enter(&signals)?;
+        Ok(Self { signals, raw })
+    }
+}
+
 /// A connection on which [`from_the_start`] was asked: the number of that question.
 pub(crate) struct Begun {
     pub(crate) connection: Connection,
@@ -51,12 +66,12 @@ impl Attaching<'_> {
     /// Attaches, if need be once the session is started; who has just created it is attached already. `attached` is called once the terminal is the session's.
     pub(crate) fn run(
         &self,
+        seat: Seat,
         status: &Status,
         mut begun: Option<Begun>,
         attached: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Outcome, Failure> {
-        let signals = signals(&[STOPS])?;
-        let mut raw = RawMode::enter(&signals)?;
+        let Seat { signals, mut raw } = seat;
         if is_unstarted(status) {
             let answer = loop {
                 match self.prompt(&signals) {

@@ -16,6 +16,14 @@ pub(crate) struct Creation {
     holder: Launch,
 }
 
+/// A session whose holder starts the main process.
+pub(crate) struct Starting {
+    pub(crate) owned: Owned,
+    connection: Connection,
+    ready: u64,
+    ahead: Option<u64>,
+}
+
 /// A session whose main process runs.
 pub(crate) struct Created {
     pub(crate) owned: Owned,
@@ -39,16 +47,9 @@ impl Creation {
         Ok(root.create_as(self.id, wanted, spec)?)
     }
 
-    /// Starts the main process; `durably`, the record gets onto the disk meanwhile. A session that cannot be started, or not so,
-    /// leaves nothing.
-    ///
-    /// `ahead` is asked before it is known whether it started: the first output need not wait for a second question.
-    pub(crate) fn start(
-        self,
-        owned: Owned,
-        durably: bool,
-        ahead: Option<Call>,
-    ) -> Result<Created, Failure> {
+    /// Has the main process started. `ahead` is asked before it is known whether it was: the first output need not wait for a
+    /// second question. A session that cannot be started leaves nothing.
+    pub(crate) fn start(self, owned: Owned, ahead: Option<Call>) -> Result<Starting, Failure> {
         let mut connection = match self.holder.hand_over(&owned) {
             Ok(connection) => connection,
             Err(error) => {
@@ -56,23 +57,45 @@ impl Creation {
                 return Err(error.into());
             }
         };
-        let started = (|| {
-            if durably {
-                owned.make_durable()?;
-            }
+        let asked = (|| {
             let ready = connection.send(Call::Ready {})?;
             let ahead = ahead.map(|call| connection.send(call)).transpose()?;
-            Ok((connection.answer(ready, None)?, ahead))
+            Ok((ready, ahead))
         })();
-        match started {
-            Ok((status, ahead)) => Ok(Created {
+        match asked {
+            Ok((ready, ahead)) => Ok(Starting {
                 owned,
                 connection,
-                status,
+                ready,
                 ahead,
             }),
             Err(failure) => {
                 take_back(owned, &mut connection);
+                Err(failure)
+            }
+        }
+    }
+}
+
+impl Starting {
+    /// Waits until it runs; `durably`, the record gets onto the disk meanwhile. A session that cannot be started, or not so,
+    /// leaves nothing.
+    pub(crate) fn run(mut self, durably: bool) -> Result<Created, Failure> {
+        let run = (|| {
+            if durably {
+                self.owned.make_durable()?;
+            }
+            Ok(self.connection.answer(self.ready, None)?)
+        })();
+        match run {
+            Ok(status) => Ok(Created {
+                owned: self.owned,
+                connection: self.connection,
+                status,
+                ahead: self.ahead,
+            }),
+            Err(failure) => {
+                take_back(self.owned, &mut self.connection);
                 Err(failure)
             }
         }

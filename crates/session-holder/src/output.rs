@@ -91,6 +91,11 @@ impl Output {
     }
 
     /// What comes next is another run's.
+    /// Does ahead what can be done before there is output.
+    pub(crate) fn prepare(&mut self) {
+        self.log.prepare();
+    }
+
     pub(crate) fn begin_run(&mut self) {
         self.log.begin_run();
         self.ended = None;

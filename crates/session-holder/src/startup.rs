@@ -176,6 +176,10 @@ impl Holder {
             starter.awaited = true;
         }
         self.publish();
+        // The main process has only just begun to execute.
+        let main = self.processes.get_mut(&ProcessId::MAIN);
+        let outputs = main.into_iter().flat_map(|main| &mut main.outputs);
+        outputs.for_each(crate::output::Output::prepare);
         // What starting took is given back once all is quiet.
         self.not_quiet();
         Ok(())

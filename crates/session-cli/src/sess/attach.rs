@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -10,8 +11,8 @@ use session_store::{Client, Session};
 
 use super::create;
 use super::place::{self, Place, called};
-use crate::attaching::{Attaching, Begun, is_unstarted, lost};
-use crate::creating::Created;
+use crate::attaching::{Attaching, Begun, Seat, is_unstarted, lost};
+use crate::creating::{Created, Starting};
 use crate::detach_key::{DetachKey, Scanner};
 use crate::failure::Failure;
 use crate::interactive::Outcome;
@@ -19,7 +20,7 @@ use crate::lifecycle;
 use crate::terminal::say;
 
 /// What an error of attaching begins with, where the session has just been created and stays.
-const FAILED: &str = "Failed to attach to new session";
+pub(super) const FAILED: &str = "Failed to attach to new session";
 
 /// Attaches to a session that is there.
 pub(super) fn attach(place: &Place, given: &str, ctrl_x: bool) -> Result<ExitCode, Failure> {
@@ -42,7 +43,17 @@ pub(super) fn attach(place: &Place, given: &str, ctrl_x: bool) -> Result<ExitCod
         });
     }
     needs_terminal()?;
-    enter(place, &session, &status, None, ctrl_x)
+    let mut entered = None;
+    let attached = || entered = Some(Entered::new(place, &status.name, &session));
+    enter(
+        place,
+        &session,
+        Seat::take()?,
+        &status,
+        None,
+        ctrl_x,
+        attached,
+    )
 }
 
 /// Attaches to a session, or creates it.
@@ -65,20 +76,43 @@ pub(super) fn attach_or_create(
     create::create(place, Some(name), ctrl_x)
 }
 
-/// Attaches to a session that the caller has just created. Its record gets onto the disk meanwhile.
-pub(super) fn newly(place: &Place, created: Created, ctrl_x: bool) -> Result<ExitCode, Failure> {
-    needs_terminal().map_err(|failure| failure.because(FAILED))?;
+/// Attaches to a session that the caller is just creating. Whoever sits there waits for its first output alone: all else is done
+/// while the shell starts, and the record gets onto the disk behind it.
+pub(super) fn newly(
+    place: &Place,
+    starting: Starting,
+    created: &str,
+    ctrl_x: bool,
+) -> Result<ExitCode, Failure> {
+    let session = starting.owned.session().clone();
+    let seat = Seat::take();
+    let number = starting.owned.record().name.to_string();
+    let entered = Entered::new(place, &number, &session);
     let Created {
         owned,
         connection,
         status,
         ahead,
-    } = created;
+    } = starting.run(false)?;
+    let pid = status.pid.unwrap_or_default();
+    place
+        .trace
+        .holder(format_args!("session {number}: shell {pid}"));
+    let (shown, begin) = mpsc::channel::<()>();
+    let durable = std::thread::spawn(move || {
+        // Also where nothing is shown, because attaching fails.
+        let _ = begin.recv();
+        owned.make_durable()
+    });
     let begun = ahead.map(|asked| Begun { connection, asked });
-    let session = owned.session().clone();
-    let durable = std::thread::spawn(move || owned.make_durable());
-    let outcome =
-        enter(place, &session, &status, begun, ctrl_x).map_err(|failure| failure.because(FAILED));
+    let outcome = seat
+        .and_then(|seat| {
+            say(&format!("{created}\r\n"));
+            let attached = || drop(shown);
+            enter(place, &session, seat, &status, begun, ctrl_x, attached)
+        })
+        .map_err(|failure| failure.because(FAILED));
+    drop(entered);
     match durable.join() {
         Ok(Err(error)) if outcome.is_ok() => {
             Err(Failure::from(error).because("The session would not outlive a loss of power"))
@@ -87,7 +121,29 @@ pub(super) fn newly(place: &Place, created: Created, ctrl_x: bool) -> Result<Exi
     }
 }
 
-fn needs_terminal() -> Result<(), Failure> {
+/// The caller is a client, and the marker says so until this is dropped.
+struct Entered<'a>(&'a Place);
+
+impl<'a> Entered<'a> {
+    fn new(place: &'a Place, number: &str, session: &Session) -> Self {
+        let client = Client::caller(number.to_owned(), *session.id(), place::terminal());
+        // Who is not told of there is attached all the same.
+        if let Err(error) = client.and_then(|client| place.sess.enter(client)) {
+            place.trace.client(error);
+        }
+        Self(place)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.sess.leave(std::process::id() as i32) {
+            self.0.trace.client(error);
+        }
+    }
+}
+
+pub(super) fn needs_terminal() -> Result<(), Failure> {
     for (name, is_terminal) in [
         ("stdin", io::stdin().is_terminal()),
         ("stdout", io::stdout().is_terminal()),
@@ -100,13 +156,15 @@ fn needs_terminal() -> Result<(), Failure> {
     Ok(())
 }
 
-/// From here on the terminal is the session's.
+/// From here on the terminal is the session's, which `attached` is called to be told.
 fn enter(
     place: &Place,
     session: &Session,
+    seat: Seat,
     status: &Status,
     begun: Option<Begun>,
     ctrl_x: bool,
+    attached: impl FnOnce(),
 ) -> Result<ExitCode, Failure> {
     let number = &status.name;
     let key = if ctrl_x {
@@ -123,22 +181,14 @@ fn enter(
         exclusive: true,
         trace: place.trace,
     };
-    let outcome = attaching.run(status, begun, || {
+    let outcome = attaching.run(seat, status, begun, || {
         place
             .trace
             .client(format_args!("attached to session {number}"));
         say(&format!("Attaching to session {number}\r\n"));
-        let client = Client::caller(number.clone(), *session.id(), place::terminal());
-        // Who is not told of here is attached all the same.
-        let entered = client.and_then(|client| place.sess.enter(client));
-        if let Err(error) = entered {
-            place.trace.client(error);
-        }
+        attached();
         Ok(())
     });
-    if let Err(error) = place.sess.leave(std::process::id() as i32) {
-        place.trace.client(error);
-    }
     match outcome {
         Err(failure) if failure.code() == Some(Code::Attached) => Err(taken(number)),
         outcome => tell(place, session, number, outcome?),

@@ -8,7 +8,7 @@ use session_protocol::{ByteString, Code};
 use session_store::{Name, Restart, Spec, Wanted};
 
 use super::arguments::print;
-use super::attach;
+use super::attach::{self, needs_terminal};
 use super::place::Place;
 use crate::attaching::from_the_start;
 use crate::creating::{Creation, directory, executable};
@@ -24,11 +24,13 @@ pub(super) fn create(
     chosen: Option<Name>,
     ctrl_x: bool,
 ) -> Result<ExitCode, Failure> {
+    let seen = needs_terminal();
+    let is_terminal = io::stdin().is_terminal();
+    // First of all, for it takes longest to begin.
+    let creation = Creation::begin(is_terminal.then(terminal::size))?;
     place.refuse_inside()?;
     let spec = spec(place)?;
     let root = place.root()?;
-    let is_terminal = io::stdin().is_terminal();
-    let creation = Creation::begin(is_terminal.then(terminal::size))?;
     let make = |name: Name| {
         let mut spec = spec.clone();
         let number = name.as_str().into();
@@ -48,19 +50,23 @@ pub(super) fn create(
             }
         },
     };
-    // Whoever sits there need not wait for the disk.
-    let ahead = is_terminal.then(from_the_start);
-    let created = creation.start(owned, !is_terminal, ahead)?;
-    let number = &created.status.name;
-    let pid = created.status.pid.unwrap_or_default();
-    place
-        .trace
-        .holder(format_args!("session {number}: shell {pid}"));
-    print(&format!(
-        "Created session {number} at {}\n",
-        attach::minute(created.status.created_at)
-    ))?;
-    attach::newly(place, created, ctrl_x)
+    let record = owned.record();
+    let created = format!(
+        "Created session {} at {}",
+        record.name,
+        attach::minute(record.created_at)
+    );
+    match seen {
+        Ok(()) => {
+            let starting = creation.start(owned, Some(from_the_start()))?;
+            attach::newly(place, starting, &created, ctrl_x)
+        }
+        Err(failure) => {
+            creation.start(owned, None)?.run(true)?;
+            print(&format!("{created}\n"))?;
+            Err(failure.because(attach::FAILED))
+        }
+    }
 }
 
 /// The user's shell, which is not started again when it ends, and ends its session.

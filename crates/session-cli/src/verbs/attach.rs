@@ -7,7 +7,7 @@ use clap::Args;
 use session_protocol::{Code, State, Status};
 use session_store::Session;
 
-use crate::attaching::{Attaching, is_unstarted, lost};
+use crate::attaching::{Attaching, Seat, is_unstarted, lost};
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner, VARIABLE};
 use crate::failure::Failure;
@@ -97,7 +97,7 @@ impl Attach {
             exclusive: false,
             trace: Trace::off(),
         };
-        let outcome = attaching.run(&status, None, || Ok(()))?;
+        let outcome = attaching.run(Seat::take()?, &status, None, || Ok(()))?;
         tell(&session, &status.name, outcome, context)
     }
 

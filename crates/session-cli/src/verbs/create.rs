@@ -80,7 +80,7 @@ impl Create {
         } else {
             let creation = Creation::begin(self.attach.then(terminal::size))?;
             let owned = creation.make(root, wanted, spec)?;
-            let created = creation.start(owned, true, None)?;
+            let created = creation.start(owned, None)?.run(true)?;
             if let Err(failure) = self.check(&created.status) {
                 created.take_back();
                 return Err(failure);
