@@ -33,19 +33,22 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
 
 fn act(words: &[OsString]) -> Result<ExitCode, Failure> {
     let Arguments { wish, ctrl_x } = Arguments::parse(words)?;
-    let place = match wish {
-        Wish::Version => return arguments::print_version(),
-        Wish::Help => return arguments::print_help(),
-        _ => Place::open()?,
-    };
     match wish {
-        Wish::Attach(number) => attach::attach(&place, &number, ctrl_x),
-        Wish::AttachOrCreate(number) => attach::attach_or_create(&place, &number, ctrl_x),
-        Wish::Detach => detach::detach(&place),
-        Wish::KillAll => kill::kill_all(&place),
-        Wish::Kill(number) => kill::kill(&place, number.as_deref()),
-        Wish::List => ls::ls(&place),
-        Wish::Create => create::create(&place, None, ctrl_x),
-        Wish::Version | Wish::Help => Ok(ExitCode::SUCCESS),
+        Wish::Version => arguments::print_version(),
+        Wish::Help => arguments::print_help(),
+        Wish::Create => create::create_next(ctrl_x),
+        wish => act_at(&Place::open()?, wish, ctrl_x),
+    }
+}
+
+fn act_at(place: &Place, wish: Wish, ctrl_x: bool) -> Result<ExitCode, Failure> {
+    match wish {
+        Wish::Attach(number) => attach::attach(place, &number, ctrl_x),
+        Wish::AttachOrCreate(number) => attach::attach_or_create(place, &number, ctrl_x),
+        Wish::Detach => detach::detach(place),
+        Wish::KillAll => kill::kill_all(place),
+        Wish::Kill(number) => kill::kill(place, number.as_deref()),
+        Wish::List => ls::ls(place),
+        Wish::Version | Wish::Help | Wish::Create => Ok(ExitCode::SUCCESS),
     }
 }

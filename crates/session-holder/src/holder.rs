@@ -205,7 +205,7 @@ impl Holder {
             followed: None,
             childless: true,
             origin: Instant::now(),
-            boot_id: session_sys::identity::boot_id().unwrap_or_default(),
+            boot_id: parts.boot_id,
             turn: 0,
             unsettled: Vec::new(),
             shown: None,
@@ -376,4 +376,5 @@ pub(crate) struct Parts {
     pub(crate) umask: u32,
     pub(crate) limits: Vec<Limit>,
     pub(crate) size: Size,
+    pub(crate) boot_id: [u8; 16],
 }

@@ -5,10 +5,12 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 use rustix::event::epoll::{self, EventFlags};
 use session_protocol::{ProcessId, Signal, Size};
 use session_store::Owned;
+use session_sys::cgroup::Group;
 use session_sys::event::SignalFd;
 use session_sys::process;
 use session_sys::spawn::Limit;
@@ -36,6 +38,8 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     let diagnostics = diagnostics();
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| step("make an epoll")(error.into()))?;
+    let boot_id = session_sys::identity::boot_id().unwrap_or_default();
+    let place = session_sys::cgroup::own_directory().ok();
     // Up to here nothing was done that is seen elsewhere: the session may come to nothing yet.
     let Some(lock) = take_over(client).map_err(step("take over the lock"))? else {
         return Ok(());
@@ -56,6 +60,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
         umask,
         limits,
         size,
+        boot_id,
     });
     if !reclaimed.proven {
         holder.note(
@@ -65,7 +70,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     }
     process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
     holder
-        .begin(client)
+        .begin(client, place.as_deref())
         .map_err(step("watch the first descriptors"))?;
     holder.diagnostics = diagnostics.is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
     holder.run().map_err(step("wait for events"))?;
@@ -159,8 +164,9 @@ fn diagnostics() -> Option<OwnedFd> {
 
 impl Holder {
     /// Starts the main process, then opens the door.
-    fn begin(&mut self, client: &mut Option<OwnedFd>) -> io::Result<()> {
-        self.group = session_sys::cgroup::Group::create(&self.owned.record().id.to_string()).ok();
+    fn begin(&mut self, client: &mut Option<OwnedFd>, cgroup: Option<&Path>) -> io::Result<()> {
+        let name = self.owned.record().id.to_string();
+        self.group = cgroup.and_then(|parent| Group::create_in(parent, &name).ok());
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
         if let Err(error) = self.apply(Event::Start) {
             self.start_error = Some(error);
@@ -171,12 +177,18 @@ impl Holder {
             self.connect(client);
         }
         // Whoever started us asks how it went, however long its own work takes it until then.
-        for starter in self.connections.values_mut() {
+        let mut starters = Vec::new();
+        for (number, starter) in &mut self.connections {
             starter.introduced = true;
             starter.awaited = true;
+            starters.push(*number);
         }
         self.publish();
-        // The main process has only just begun to execute.
+        // It may have asked already. What can be done before there is output is done behind that: the main process has only
+        // just begun to execute.
+        for starter in starters {
+            self.serve(starter, EventFlags::IN);
+        }
         let main = self.processes.get_mut(&ProcessId::MAIN);
         let outputs = main.into_iter().flat_map(|main| &mut main.outputs);
         outputs.for_each(crate::output::Output::prepare);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::EventFlags;
 use session_protocol::{Code, Desired, Error, Exit, ProcessId, Size, Stdio, Timestamp};
 use session_store::{LastState, Record, Restart, SizeRule};
+use session_sys::identity::Identity;
 
 use crate::budget::Limits;
 use crate::given::Given;
@@ -215,9 +216,9 @@ impl Holder {
         self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
         // Also a child that never gets past its gate has to be collected before the group is removed.
         self.childless = false;
-        let owned = &self.owned;
+        let (owned, boot_id) = (&self.owned, self.boot_id);
         let (started, in_cgroup) = process::start(&launch, theirs, self.group.as_ref(), |pid| {
-            let identity = session_sys::identity::Identity::of(pid).map_err(|error| {
+            let identity = Identity::in_boot(boot_id, pid).map_err(|error| {
                 Error::new(Code::Io, format!("cannot identify process {pid}: {error}"))
             })?;
             owned

@@ -28,8 +28,13 @@ pub struct Identity {
 impl Identity {
     /// The identity of a process that exists now, zombies included; `NotFound` if there is none.
     pub fn of(pid: i32) -> io::Result<Self> {
+        Self::in_boot(boot_id()?, pid)
+    }
+
+    /// The same, where this boot's id is known.
+    pub fn in_boot(boot_id: [u8; 16], pid: i32) -> io::Result<Self> {
         Ok(Self {
-            boot_id: boot_id()?,
+            boot_id,
             pid_namespace: own_pid_namespace()?,
             pid,
             start_time: crate::stat::of(pid)?.starttime,

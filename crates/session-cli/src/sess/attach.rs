@@ -73,7 +73,7 @@ pub(super) fn attach_or_create(
         }
     }
     let name = number.parse().map_err(session_store::Error::Name)?;
-    create::create(place, Some(name), ctrl_x)
+    create::create(place, create::begin()?, Some(name), ctrl_x)
 }
 
 /// Attaches to a session that the caller is just creating. Whoever sits there waits for its first output alone: all else is done

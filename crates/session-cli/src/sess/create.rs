@@ -18,16 +18,26 @@ use crate::terminal;
 /// How long a shell's processes may take to end before they are killed, as the original has it.
 const STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Creates a session with the next number.
+pub(super) fn create_next(ctrl_x: bool) -> Result<ExitCode, Failure> {
+    // First of all, for it takes longest to begin.
+    let creation = begin()?;
+    create(&Place::open()?, creation, None, ctrl_x)
+}
+
+/// The size is that of the terminal, if there is one.
+pub(super) fn begin() -> Result<Creation, Failure> {
+    let is_terminal = io::stdin().is_terminal();
+    Creation::begin(is_terminal.then(terminal::size))
+}
+
 /// Creates a session and attaches to it. Without a terminal it is created all the same, and then there is an error.
 pub(super) fn create(
     place: &Place,
+    creation: Creation,
     chosen: Option<Name>,
     ctrl_x: bool,
 ) -> Result<ExitCode, Failure> {
-    let seen = needs_terminal();
-    let is_terminal = io::stdin().is_terminal();
-    // First of all, for it takes longest to begin.
-    let creation = Creation::begin(is_terminal.then(terminal::size))?;
     place.refuse_inside()?;
     let spec = spec(place)?;
     let root = place.root()?;
@@ -56,7 +66,7 @@ pub(super) fn create(
         record.name,
         attach::minute(record.created_at)
     );
-    match seen {
+    match needs_terminal() {
         Ok(()) => {
             let starting = creation.start(owned, Some(from_the_start()))?;
             attach::newly(place, starting, &created, ctrl_x)
