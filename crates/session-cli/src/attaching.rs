@@ -150,9 +150,8 @@ impl Attaching<'_> {
             signals,
             raw,
             self.scanner.clone(),
-            self.trace,
         )?;
-        let outcome = interactive.run()?;
+        let outcome = interactive.traced(self.trace).run()?;
         if let Outcome::Ended(_) = outcome {
             // A session that does not remain is gone by then.
             let process = ProcessId::MAIN;

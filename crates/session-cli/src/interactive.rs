@@ -114,7 +114,6 @@ impl<'a> Interactive<'a> {
         signals: &'a SignalFd,
         raw: &'a RawMode,
         scanner: Scanner,
-        trace: Trace,
     ) -> Result<Self, Failure> {
         let stream = attached.streams.first();
         let from = stream.map_or(0, |stream| stream.from);
@@ -145,8 +144,14 @@ impl<'a> Interactive<'a> {
             stuck: false,
             // The terminal may have changed since the size was told.
             resized: true,
-            trace,
+            trace: Trace::off(),
         })
+    }
+
+    /// Says what it does.
+    pub(crate) fn traced(mut self, trace: Trace) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Runs until it is over, and gives the terminal back but for its modes, which are the caller's guard's.

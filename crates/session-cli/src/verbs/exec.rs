@@ -18,7 +18,6 @@ use crate::interactive::{Interactive, Outcome, signals};
 use crate::lifecycle;
 use crate::relay::{Ended, Relay, pass_on};
 use crate::terminal::{self, RawMode};
-use crate::trace::Trace;
 
 /// Run a further command in a session
 ///
@@ -127,16 +126,8 @@ fn interactive(
     };
     let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;
-    let interactive = Interactive::new(
-        connection,
-        process,
-        attached,
-        None,
-        signals,
-        &raw,
-        scanner,
-        Trace::off(),
-    )?;
+    let interactive =
+        Interactive::new(connection, process, attached, None, signals, &raw, scanner)?;
     let outcome = interactive.run()?;
     drop(raw);
     let signal = match outcome {

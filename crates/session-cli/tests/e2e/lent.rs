@@ -125,6 +125,7 @@ impl Lender {
             read_only: false,
             size: None,
             detach_others: false,
+            exclusive: false,
             environment: None,
         };
         let attached: Attached = connection.call(Call::Attach(attach)).unwrap();

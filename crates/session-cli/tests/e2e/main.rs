@@ -21,6 +21,7 @@ mod record;
 mod restore;
 mod screen;
 mod seed;
+mod sess;
 mod size;
 mod slow_client;
 mod state;
