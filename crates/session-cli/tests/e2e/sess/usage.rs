@@ -331,9 +331,9 @@ fn capital_k_kills_all_of_its_own() {
     let mut terminals: Vec<Terminal> = (0..3).map(|_| sess.create()).collect();
     let all = "Killed session 001\nKilled session 002\nKilled session 003\n";
     assert_eq!(sess.ok(["-K"]), all);
-    terminals
-        .iter_mut()
-        .for_each(|terminal| drop(terminal.exit()));
+    for terminal in &mut terminals {
+        terminal.exit();
+    }
     assert_eq!(sess.ok(["ls"]), "No active sessions\n");
     assert_eq!(sess.sandbox.status("20261201")["state"], "running");
     let mut first = sess.create();
