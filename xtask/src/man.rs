@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use clap_mangen::Man;
-use session_cli::command;
+use session_cli::{command, sess_command};
 
 /// Writes the pages to `directory`, and removes those of verbs that are gone.
 pub(crate) fn write(directory: &Path) -> Result<(), String> {
@@ -62,10 +62,12 @@ fn pages() -> Result<BTreeMap<String, Vec<u8>>, String> {
     let verbs = whole.get_subcommands().cloned();
     let mut commands: Vec<_> = verbs.filter(|verb| verb.get_name() != "help").collect();
     commands.push(whole);
+    commands.push(sess_command());
     let mut pages = BTreeMap::new();
     for command in commands {
         let command = command.disable_help_subcommand(true);
-        let name = command.get_display_name().unwrap_or("session").to_owned();
+        let name = command.get_display_name().unwrap_or(command.get_name());
+        let name = name.to_owned();
         let mut page = Vec::new();
         let man = Man::new(command)
             .title(name.to_uppercase())
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn there_is_a_page_for_the_command_and_each_verb() {
         let pages = pages().unwrap();
-        for name in ["session.1", "session-create.1", "session-doctor.1"] {
+        for name in ["session.1", "session-create.1", "session-doctor.1", "sess.1"] {
             let page = String::from_utf8(pages[name].clone()).unwrap();
             assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"));
         }

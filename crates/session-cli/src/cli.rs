@@ -24,6 +24,7 @@ Examples:
   session attach bash                     use it; Ctrl-\\ leaves it running
   session create -n web -- ./server -p 80
   session ls
+  session sess -h                         the minimal language `sess`: sessions by number, few words
 
 A NAME may also be an id or the unique beginning of an id. Verbs that take several names take globs, quoted;
 what changes or ends a session wants at least four digits of an id.

@@ -19,7 +19,7 @@ const USAGE: &str = "sess              Create a session and attach to it
 
 const AFTER: &str = "\
 Sessions are numbered: 001, 002, …; 1 means 001. Ctrl-X, typed by itself, detaches. Sessions with a name, made with \
-`session create`, are attached to and killed by it.
+`session create`, are attached to by it, too, and stopped by -k.
 
 Files for scripts lie in ~/.sess. SESS_NUM is the session's number in its shell. SESS_DEBUG=1 tells on stderr what \
 happens. See session(1) for the rest.

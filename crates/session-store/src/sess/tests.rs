@@ -126,7 +126,7 @@ fn nothing_that_lies_there_is_a_lock() {
         |path: &Path| drop(UnixListener::bind(path).unwrap()),
         |path: &Path| {
             std::fs::write(path, "7").unwrap();
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
         },
     ] {
         let _ = std::fs::remove_file(&lock);
