@@ -5,6 +5,7 @@ mod create;
 mod echo;
 mod fleet;
 mod neighbour;
+mod prompt;
 mod restart;
 mod stopped;
 mod throughput;
@@ -29,6 +30,8 @@ use crate::series::Series;
 pub(crate) enum Measure {
     /// The time from `create` to the command's first instruction, and to the answer
     Create,
+    /// The time from the start of a client to the prompt of the shell it makes a session with
+    Prompt,
     /// The time of a keystroke through an attached client and back
     Echo,
     /// Output through an attached client, and what it costs the processors
@@ -94,8 +97,9 @@ pub(crate) fn run(options: &Options, directory: &Path) -> io::Result<ExitCode> {
         failed: BTreeSet::new(),
         names: 0,
     };
-    let measures: [(Measure, Act); 9] = [
+    let measures: [(Measure, Act); 10] = [
         (Measure::Create, create::measure),
+        (Measure::Prompt, prompt::measure),
         (Measure::Echo, echo::measure),
         (Measure::Throughput, throughput::measure),
         (Measure::Unattached, unattached::measure),

@@ -113,6 +113,26 @@ impl Peer {
         command
     }
 
+    /// Makes a session with the user's shell, which asks with `prompt`, and attaches to it.
+    pub(crate) fn shell(&self, name: &str, prompt: &str) -> Command {
+        // Where a server makes it, the environment is the server's.
+        let variable = format!("PS1={prompt}");
+        let mut command = match self.kind {
+            Kind::Session => self.command(&["sess".as_ref()]),
+            Kind::Dtach => {
+                let mut command = self.command(&["-A".as_ref()]);
+                command
+                    .arg(self.socket(name))
+                    .args(["-E", "-r", "none", "/bin/sh"]);
+                command
+            }
+            Kind::Tmux => self.tmux(&["new-session", "-e", &variable, "-s", name, "/bin/sh"]),
+            Kind::Screen => self.command(&words(&["-S", name, "/bin/sh"])),
+        };
+        command.env("PS1", prompt);
+        command
+    }
+
     /// Watches it and types into it.
     pub(crate) fn attach(&self, name: &str) -> Command {
         match self.kind {

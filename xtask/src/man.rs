@@ -103,7 +103,12 @@ mod tests {
     #[test]
     fn there_is_a_page_for_the_command_and_each_verb() {
         let pages = pages().unwrap();
-        for name in ["session.1", "session-create.1", "session-doctor.1", "sess.1"] {
+        for name in [
+            "session.1",
+            "session-create.1",
+            "session-doctor.1",
+            "sess.1",
+        ] {
             let page = String::from_utf8(pages[name].clone()).unwrap();
             assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"));
         }

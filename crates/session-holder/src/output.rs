@@ -91,11 +91,6 @@ impl Output {
     }
 
     /// What comes next is another run's.
-    /// Does ahead what can be done before there is output.
-    pub(crate) fn prepare(&mut self) {
-        self.log.prepare();
-    }
-
     pub(crate) fn begin_run(&mut self) {
         self.log.begin_run();
         self.ended = None;

@@ -4,11 +4,16 @@ use session_protocol::Status;
 use session_store::{Result, Sess};
 
 use crate::holder::Holder;
+use crate::supervision::State;
 
 impl Holder {
     /// Shows the session as it is now, if that is not what is shown.
     pub(crate) fn show_in_sess(&mut self, status: &Status) {
         if self.owned.record().spec.sess.is_none() {
+            return;
+        }
+        // Who waits for it to execute does not wait for this.
+        if let State::Starting { .. } = self.supervision.state() {
             return;
         }
         let name = &self.owned.record().name;

@@ -183,15 +183,11 @@ impl Holder {
             starter.awaited = true;
             starters.push(*number);
         }
-        self.publish();
-        // It may have asked already. What can be done before there is output is done behind that: the main process has only
-        // just begun to execute.
+        // It may have asked already.
         for starter in starters {
             self.serve(starter, EventFlags::IN);
         }
-        let main = self.processes.get_mut(&ProcessId::MAIN);
-        let outputs = main.into_iter().flat_map(|main| &mut main.outputs);
-        outputs.for_each(crate::output::Output::prepare);
+        self.publish();
         // What starting took is given back once all is quiet.
         self.not_quiet();
         Ok(())

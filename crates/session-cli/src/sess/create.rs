@@ -72,7 +72,13 @@ pub(super) fn create(
             attach::newly(place, starting, &created, ctrl_x)
         }
         Err(failure) => {
-            creation.start(owned, None)?.run(true)?;
+            let session = owned.session().clone();
+            let started = creation.start(owned, None)?.run(true)?;
+            // As the holder does in a moment; who called finds it done.
+            let shown = place.sess.show(&session, &started.status);
+            if let Err(error) = shown {
+                place.trace.client(error);
+            }
             print(&format!("{created}\n"))?;
             Err(failure.because(attach::FAILED))
         }

@@ -122,19 +122,6 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Makes the directories, which the first byte need not wait for then.
-    pub fn prepare(&mut self) {
-        if self.directory.is_none() {
-            let Place {
-                session,
-                process,
-                channel,
-            } = &self.place;
-            // What fails here fails again at the first byte, which is where it matters.
-            self.directory = segments::make(session.as_fd(), process, *channel).ok();
-        }
-    }
-
     /// Offset behind the last byte appended, kept or lost.
     pub fn end(&self) -> u64 {
         self.end
