@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::{Arguments, Wish};
+use arguments::{Act, Arguments, Wish};
 use place::Place;
 
 use crate::failure::Failure;
@@ -37,18 +37,17 @@ fn act(words: &[OsString]) -> Result<ExitCode, Failure> {
         Wish::Version => arguments::print_version(),
         Wish::Help => arguments::print_help(),
         Wish::Create => create::create_next(ctrl_x),
-        wish => act_at(&Place::open()?, wish, ctrl_x),
+        Wish::Act(act) => act_at(&Place::open()?, act, ctrl_x),
     }
 }
 
-fn act_at(place: &Place, wish: Wish, ctrl_x: bool) -> Result<ExitCode, Failure> {
-    match wish {
-        Wish::Attach(number) => attach::attach(place, &number, ctrl_x),
-        Wish::AttachOrCreate(number) => attach::attach_or_create(place, &number, ctrl_x),
-        Wish::Detach => detach::detach(place),
-        Wish::KillAll => kill::kill_all(place),
-        Wish::Kill(number) => kill::kill(place, number.as_deref()),
-        Wish::List => ls::ls(place),
-        Wish::Version | Wish::Help | Wish::Create => Ok(ExitCode::SUCCESS),
+fn act_at(place: &Place, act: Act, ctrl_x: bool) -> Result<ExitCode, Failure> {
+    match act {
+        Act::Attach(number) => attach::attach(place, &number, ctrl_x),
+        Act::AttachOrCreate(number) => attach::attach_or_create(place, &number, ctrl_x),
+        Act::Detach => detach::detach(place),
+        Act::KillAll => kill::kill_all(place),
+        Act::Kill(number) => kill::kill(place, number.as_deref()),
+        Act::List => ls::ls(place),
     }
 }

@@ -50,6 +50,8 @@ impl Holder {
 
     /// Brings everything that shows the state up to date, and answers who waited for it.
     pub(crate) fn settle(&mut self) {
+        // Before anyone is answered, who may look there.
+        self.show_in_sess(&self.status());
         match self.supervision.state() {
             State::Running | State::Suspended | State::Beheaded { .. } => {
                 self.before_start = None;

@@ -61,11 +61,11 @@ pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> 
     Ok(socket.into())
 }
 
-/// Whether somebody listens on the socket `name` in `directory`, as far as can be known without being served. What cannot
-/// be connected to for another reason may be.
+/// Whether somebody listens on the socket `name` in `directory`, or on the one that a link of this name leads to, as far as
+/// can be known without being served. What cannot be connected to for another reason may be.
 pub fn is_listened_on(directory: BorrowedFd<'_>, name: &str) -> bool {
     let connected = (|| {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
         let file = openat(directory, name, flags, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
             return Err(Errno::CONNREFUSED);

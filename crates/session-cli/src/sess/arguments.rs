@@ -34,6 +34,13 @@ const FLAGS: [&str; 8] = ["x", "C", "K", "v", "h", "no-ctrlx", "version", "help"
 pub(super) enum Wish {
     Version,
     Help,
+    Create,
+    Act(Act),
+}
+
+/// What is wanted of the sessions that there are.
+#[derive(Debug, PartialEq)]
+pub(super) enum Act {
     Attach(String),
     AttachOrCreate(String),
     Detach,
@@ -41,7 +48,6 @@ pub(super) enum Wish {
     /// Without a number the current one.
     Kill(Option<String>),
     List,
-    Create,
 }
 
 /// What was written.
@@ -182,21 +188,21 @@ impl Arguments {
         } else if is("help") {
             Wish::Help
         } else if let Some(number) = given("attach") {
-            Wish::Attach(number)
+            Wish::Act(Act::Attach(number))
         } else if let Some(number) = given("attach-or-create") {
-            Wish::AttachOrCreate(number)
+            Wish::Act(Act::AttachOrCreate(number))
         } else if is("detach") {
-            Wish::Detach
+            Wish::Act(Act::Detach)
         } else if is("kill-all") {
-            Wish::KillAll
+            Wish::Act(Act::KillAll)
         } else if matches.contains_id("kill") {
-            Wish::Kill(given("kill"))
+            Wish::Act(Act::Kill(given("kill")))
         } else if matches.contains_id("attach") || matches.contains_id("attach-or-create") {
             return Err(usage("a number is missing"));
         } else {
             match word.map(String::as_str) {
                 None => Wish::Create,
-                Some("ls") => Wish::List,
+                Some("ls") => Wish::Act(Act::List),
                 Some(other) => {
                     let shown = ByteString::from(other).brief();
                     return Err(usage(format!("unknown command '{shown}'")));
@@ -249,33 +255,45 @@ mod tests {
         let one = || "1".to_owned();
         for (words, wish, ctrl_x) in [
             (&[][..], Wish::Create, true),
-            (&["ls"], Wish::List, true),
-            (&["ls", "-x", "-no-such"], Wish::List, true),
-            (&["-a", "1"], Wish::Attach(one()), true),
-            (&["-a=1"], Wish::Attach(one()), true),
-            (&["--a", "1"], Wish::Attach(one()), true),
-            (&["--a=1"], Wish::Attach(one()), true),
-            (&["-a", "-1"], Wish::Attach("-1".to_owned()), true),
-            (&["-a", "2", "-a", "1"], Wish::Attach(one()), true),
-            (&["-A", "1", "-C"], Wish::AttachOrCreate(one()), false),
-            (&["--A=1", "-no-ctrlx"], Wish::AttachOrCreate(one()), false),
+            (&["ls"], Wish::Act(Act::List), true),
+            (&["ls", "-x", "-no-such"], Wish::Act(Act::List), true),
+            (&["-a", "1"], Wish::Act(Act::Attach(one())), true),
+            (&["-a=1"], Wish::Act(Act::Attach(one())), true),
+            (&["--a", "1"], Wish::Act(Act::Attach(one())), true),
+            (&["--a=1"], Wish::Act(Act::Attach(one())), true),
+            (&["-a", "-1"], Wish::Act(Act::Attach("-1".to_owned())), true),
+            (&["-a", "2", "-a", "1"], Wish::Act(Act::Attach(one())), true),
+            (
+                &["-A", "1", "-C"],
+                Wish::Act(Act::AttachOrCreate(one())),
+                false,
+            ),
+            (
+                &["--A=1", "-no-ctrlx"],
+                Wish::Act(Act::AttachOrCreate(one())),
+                false,
+            ),
             (&["--no-ctrlx"], Wish::Create, false),
             (&["-C=false"], Wish::Create, true),
             (&["--C"], Wish::Create, false),
-            (&["-x"], Wish::Detach, true),
-            (&["--x"], Wish::Detach, true),
-            (&["-k"], Wish::Kill(None), true),
-            (&["-k", "1"], Wish::Kill(Some(one())), true),
-            (&["-k=1"], Wish::Kill(Some(one())), true),
-            (&["--k"], Wish::Kill(None), true),
-            (&["-K"], Wish::KillAll, true),
+            (&["-x"], Wish::Act(Act::Detach), true),
+            (&["--x"], Wish::Act(Act::Detach), true),
+            (&["-k"], Wish::Act(Act::Kill(None)), true),
+            (&["-k", "1"], Wish::Act(Act::Kill(Some(one()))), true),
+            (&["-k=1"], Wish::Act(Act::Kill(Some(one()))), true),
+            (&["--k"], Wish::Act(Act::Kill(None)), true),
+            (&["-K"], Wish::Act(Act::KillAll), true),
             (&["-v"], Wish::Version, true),
             (&["-version"], Wish::Version, true),
             (&["--version"], Wish::Version, true),
             (&["-h"], Wish::Help, true),
             (&["-help"], Wish::Help, true),
             (&["--help", "-a", "1"], Wish::Help, true),
-            (&["-a", "1", "-x", "-K"], Wish::Attach(one()), true),
+            (
+                &["-a", "1", "-x", "-K"],
+                Wish::Act(Act::Attach(one())),
+                true,
+            ),
         ] {
             assert_eq!(
                 parse(words).unwrap(),

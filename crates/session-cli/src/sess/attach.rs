@@ -1,16 +1,17 @@
 //! `sess -a N`, `sess -A N`: one client at a time, which Ctrl-X detaches.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use session_protocol::{Code, State, Status, Timestamp};
-use session_store::{Client, Session};
+use session_store::{Client, Session, numbered};
 
 use super::create;
-use super::place::{self, Place, called};
+use super::place::{self, Place};
 use crate::attaching::{Attaching, Begun, Seat, is_unstarted, lost};
 use crate::creating::{Created, Starting};
 use crate::detach_key::{DetachKey, Scanner};
@@ -24,56 +25,89 @@ pub(super) const FAILED: &str = "Failed to attach to new session";
 
 /// Attaches to a session that is there.
 pub(super) fn attach(place: &Place, given: &str, ctrl_x: bool) -> Result<ExitCode, Failure> {
-    let number = called(given);
-    let session = place.session(&number)?;
-    if lifecycle::is_inside(&session) {
-        let why = format!("Already attached to session {number}");
-        return Err(Failure::new(Code::Denied, why));
-    }
-    let status = session.status()?;
-    if status.unwatched {
-        return Err(lifecycle::unwatched(&status));
-    }
+    let session = place.session(given)?;
+    refuse_itself(&session)?;
+    let status = place::status(&session)?;
     if is_dead(&status) {
-        place.bury(&session)?;
+        let number = &status.name;
         let dead = Failure::new(Code::NotRunning, format!("session {number} is dead"));
+        place.bury(&session)?;
         return Err(match session.status() {
             Ok(_) => dead.hint(format!("`session start {number}` starts it again")),
             Err(_) => dead,
         });
     }
-    needs_terminal()?;
-    let mut entered = None;
-    let attached = || entered = Some(Entered::new(place, &status.name, &session));
-    enter(
-        place,
-        &session,
-        Seat::take()?,
-        &status,
-        None,
-        ctrl_x,
-        attached,
-    )
+    visit(place, &session, &status, ctrl_x)
 }
 
-/// Attaches to a session, or creates it.
+/// Attaches to a session, which is started again if it is dead, or creates it.
 pub(super) fn attach_or_create(
     place: &Place,
     given: &str,
     ctrl_x: bool,
 ) -> Result<ExitCode, Failure> {
     place.refuse_inside()?;
-    let number = called(given);
-    if let Some(session) = place.find(&number)? {
-        if is_dead(&session.status()?) {
-            place.bury(&session)?;
+    let mut tries = 0..200;
+    loop {
+        if let Some(session) = place.find(given)? {
+            let mut status = place::status(&session)?;
+            if is_dead(&status) {
+                status = match lifecycle::start(&session) {
+                    Err(failure) if failure.code() == Some(Code::Running) => session.status()?,
+                    started => started?,
+                };
+            }
+            return visit(place, &session, &status, ctrl_x);
         }
-        if place.find(&number)?.is_some() {
-            return attach(place, given, ctrl_x);
+        let name = numbered(given).parse();
+        let name = name.map_err(session_store::Error::Name)?;
+        match create::create(place, create::begin()?, Some(name), ctrl_x) {
+            // Someone else was faster, and is a moment from having made it.
+            Err(failure) if failure.code() == Some(Code::Exists) && tries.next().is_some() => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            created => return created,
         }
     }
-    let name = number.parse().map_err(session_store::Error::Name)?;
-    create::create(place, create::begin()?, Some(name), ctrl_x)
+}
+
+fn refuse_itself(session: &Session) -> Result<(), Failure> {
+    if !lifecycle::is_inside(session) {
+        return Ok(());
+    }
+    let number = session.status()?.name;
+    let why = format!("Already attached to session {number}");
+    Err(Failure::new(Code::Denied, why))
+}
+
+/// Attaches to a session that runs, or waits to.
+fn visit(
+    place: &Place,
+    session: &Session,
+    status: &Status,
+    ctrl_x: bool,
+) -> Result<ExitCode, Failure> {
+    if status.unwatched {
+        return Err(lifecycle::unwatched(status));
+    }
+    needs_terminal()?;
+    let mut entered = None;
+    let attached = || {
+        // Else nothing would tell why nothing answers.
+        if status.state == State::Suspended && !is_unstarted(status) {
+            say(&format!("{}\r\n", status.sentence()));
+        }
+        entered = Some(Entered::new(place, &status.name, session));
+    };
+    enter(
+        place,
+        session,
+        Seat::take()?,
+        status,
+        None,
+        ctrl_x,
+        attached,
+    )
 }
 
 /// Attaches to a session that the caller is just creating. Whoever sits there waits for its first output alone: all else is done
@@ -105,13 +139,19 @@ pub(super) fn newly(
         owned.make_durable()
     });
     let begun = ahead.map(|asked| Begun { connection, asked });
-    let outcome = seat
-        .and_then(|seat| {
-            say(&format!("{created}\r\n"));
-            let attached = || drop(shown);
-            enter(place, &session, seat, &status, begun, ctrl_x, attached)
-        })
-        .map_err(|failure| failure.because(FAILED));
+    let is_attached = Cell::new(false);
+    let outcome = seat.and_then(|seat| {
+        say(&format!("{created}\r\n"));
+        let attached = || {
+            is_attached.set(true);
+            drop(shown);
+        };
+        enter(place, &session, seat, &status, begun, ctrl_x, attached)
+    });
+    let outcome = outcome.map_err(|failure| match is_attached.get() {
+        true => failure,
+        false => failure.because(FAILED),
+    });
     drop(entered);
     match durable.join() {
         Ok(Err(error)) if outcome.is_ok() => {
@@ -214,8 +254,8 @@ fn tell(
         Outcome::Ended(status) => {
             place.trace.holder(status.sentence());
             let code = status.exit.map_or(255, |exit| exit.shell_code());
-            // That a shell was left is no news.
-            if code != 0 {
+            // That a shell was left is no news, nor that it was killed on purpose.
+            if code != 0 && status.state != State::Stopped {
                 say(&format!("{}\n", status.sentence()));
             }
             ExitCode::from(code)

@@ -72,13 +72,7 @@ pub(super) fn create(
             attach::newly(place, starting, &created, ctrl_x)
         }
         Err(failure) => {
-            let session = owned.session().clone();
-            let started = creation.start(owned, None)?.run(true)?;
-            // As the holder does in a moment; who called finds it done.
-            let shown = place.sess.show(&session, &started.status);
-            if let Err(error) = shown {
-                place.trace.client(error);
-            }
+            creation.start(owned, None)?.run(true)?;
             print(&format!("{created}\n"))?;
             Err(failure.because(attach::FAILED))
         }

@@ -1,19 +1,20 @@
 //! `sess -k [N]`, `sess -K`: the whole tree of a session ends, and with it the session.
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 
 use session_protocol::Code;
 use session_store::{Sess, Session};
 
 use super::arguments::print;
-use super::place::{Place, called};
+use super::place::Place;
 use crate::failure::Failure;
 use crate::lifecycle;
 use crate::trace::Trace;
 
 pub(super) fn kill(place: &Place, given: Option<&str>) -> Result<ExitCode, Failure> {
     let session = match given {
-        Some(given) => place.session(&called(given))?,
+        Some(given) => place.session(given)?,
         None => match place.current()? {
             Some(current) => current.session,
             None => {
@@ -29,7 +30,7 @@ pub(super) fn kill(place: &Place, given: Option<&str>) -> Result<ExitCode, Failu
 
 /// All at the same time, for each may take its second; the one that the caller runs in last.
 pub(super) fn kill_all(place: &Place) -> Result<ExitCode, Failure> {
-    let members = place.members()?;
+    let members = place.members(true)?;
     if members.is_empty() {
         return print("No active sessions\n");
     }
@@ -44,7 +45,7 @@ pub(super) fn kill_all(place: &Place) -> Result<ExitCode, Failure> {
             .collect();
         ending
             .into_iter()
-            .map(|thread| thread.join().unwrap_or(Ok(())))
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     });
     let mut code = ExitCode::SUCCESS;
@@ -65,7 +66,12 @@ pub(super) fn kill_all(place: &Place) -> Result<ExitCode, Failure> {
 /// What was made with `sess` is gone then. What was not is stopped, and can be started again.
 fn end(sess: &Sess, trace: Trace, session: &Session) -> Result<(), Failure> {
     let remark = match session.read_record() {
-        Ok(record) if sess.tells_of(&record) => lifecycle::remove(session, true)?,
+        Ok(record) if sess.tells_of(&record) => {
+            let remark = lifecycle::remove(session, true)?;
+            // A holder that was killed has left them.
+            sess.hide(record.name.as_str())?;
+            remark
+        }
         Ok(_) => lifecycle::stop(session)?,
         Err(error) => return Err(error.into()),
     };

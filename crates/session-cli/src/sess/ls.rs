@@ -9,7 +9,7 @@ use super::place::Place;
 use crate::failure::Failure;
 
 pub(super) fn ls(place: &Place) -> Result<ExitCode, Failure> {
-    let members = place.members()?;
+    let members = place.members(false)?;
     if members.is_empty() {
         return print("No active sessions\n");
     }

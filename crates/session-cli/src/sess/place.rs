@@ -2,11 +2,13 @@
 
 use std::io;
 
-use session_protocol::{Code, State, Status};
-use session_store::{Client, Id, Root, Sess, Session, numbered};
+use session_client::Asked;
+use session_protocol::{Call, Code, Status};
+use session_store::{Client, Id, LastState, Root, Sess, Session, numbered};
 
 use crate::context::{Common, Context};
 use crate::failure::Failure;
+use crate::lifecycle;
 use crate::trace::Trace;
 
 /// Opened once.
@@ -43,17 +45,25 @@ impl Place {
         self.context.root()
     }
 
-    /// The session that a number or name means; never an id, whose beginning may look like a number.
+    /// The session that a name means, or a number however it is written; never an id, whose beginning may look like a number.
     pub(super) fn find(&self, given: &str) -> Result<Option<Session>, Failure> {
-        match (self.context.existing()?, given.parse()) {
-            (Some(root), Ok(name)) => Ok(root.named(&name)?),
-            _ => Ok(None),
+        let Some(root) = self.context.existing()? else {
+            return Ok(None);
+        };
+        for given in [given, &numbered(given)] {
+            if let Ok(name) = given.parse()
+                && let Some(session) = root.named(&name)?
+            {
+                return Ok(Some(session));
+            }
         }
+        Ok(None)
     }
 
     /// As [`Place::find`], an error if there is none.
     pub(super) fn session(&self, given: &str) -> Result<Session, Failure> {
-        let missing = || Failure::new(Code::NotFound, format!("session {given} does not exist"));
+        let number = numbered(given);
+        let missing = || Failure::new(Code::NotFound, format!("session {number} does not exist"));
         self.find(given)?.ok_or_else(missing)
     }
 
@@ -71,24 +81,33 @@ impl Place {
         }
     }
 
-    /// Nothing is created where it would be shown within a session.
+    /// Nothing is created where it would be shown within a session. The original asks the variable alone, and scripts set it.
     pub(super) fn refuse_inside(&self) -> Result<(), Failure> {
-        let number = match self.inside()? {
-            Some(session) => Some(session.status()?.name),
-            None => std::env::var("SESS_NUM").ok(),
+        let refused = |number: &str| {
+            let why = format!("Cannot create session from within existing session {number}");
+            Failure::new(Code::Denied, why)
         };
-        match number.filter(|number| !number.is_empty()) {
+        if let Some(session) = self.inside()? {
+            return Err(refused(&session.status()?.name));
+        }
+        match std::env::var("SESS_NUM")
+            .ok()
+            .filter(|number| !number.is_empty())
+        {
             None => Ok(()),
-            Some(number) => Err(Failure::new(
-                Code::Denied,
-                format!("Cannot create session from within existing session {number}"),
-            )),
+            Some(number) => {
+                Err(refused(&number)
+                    .hint("SESS_NUM says so; if that session is gone, unset SESS_NUM"))
+            }
         }
     }
 
     /// The session that the caller runs in; else the one that is attached on the caller's terminal, or was attached last.
     pub(super) fn current(&self) -> Result<Option<Current>, Failure> {
-        let clients = self.sess.clients()?;
+        let clients = self.sess.clients().unwrap_or_else(|error| {
+            self.trace.client(error);
+            Vec::new()
+        });
         if let Some(session) = self.inside()? {
             let mut clients = clients.into_iter();
             let client = clients.find(|client| client.session == *session.id());
@@ -112,8 +131,9 @@ impl Place {
         }
     }
 
-    /// The sessions made with `sess`, by number. Of those that are dead and of files that nobody stands behind nothing is left.
-    pub(super) fn members(&self) -> Result<Vec<Member>, Failure> {
+    /// The sessions made with `sess` whose shell lives, by number, or all of which anything does. Of those that are dead and of
+    /// files that nobody stands behind nothing is left.
+    pub(super) fn members(&self, all: bool) -> Result<Vec<Member>, Failure> {
         self.sess.sweep(|name| self.lives(name))?;
         let Some(root) = self.context.existing()? else {
             return Ok(Vec::new());
@@ -138,6 +158,8 @@ impl Place {
                 if let Err(error) = shown {
                     self.trace.client(error);
                 }
+                members.push(Member { session, status });
+            } else if all && listed.holder {
                 members.push(Member { session, status });
             } else {
                 self.bury(&session)?;
@@ -167,29 +189,41 @@ impl Place {
         }
     }
 
-    /// Removes a session made with `sess` whose shell ended while nobody could see it, in this boot: what was up before the
-    /// machine went down may be wanted again, and what was stopped may be started.
+    /// Removes a session made with `sess` whose shell ended in this boot while nobody could see it, and of which nothing is left.
+    /// What its holder saw end it has removed itself, unless it is wanted: one that was stopped may be started, one that
+    /// went down with the machine comes back with it.
     pub(super) fn bury(&self, session: &Session) -> Result<(), Failure> {
         let this_boot = session_sys::identity::boot_id().ok();
         let boot = session.read_live()?.map(|live| live.boot_id);
         let Some(owned) = session.try_own()? else {
             return Ok(());
         };
-        let is_dead = owned.status().state == State::Exited && boot == this_boot;
-        if is_dead && !owned.record().spec.remain_on_exit && self.sess.tells_of(owned.record()) {
-            crate::lifecycle::remove_owned(owned)?;
+        let record = owned.record();
+        let unseen = record.last.state == LastState::Up && owned.status().pid.is_none();
+        // Without a holder's word it was never held: whoever made it was killed before it was.
+        let recent = boot.is_none() || boot == this_boot;
+        if unseen
+            && recent
+            && !record.spec.remain_on_exit
+            && self.sess.tells_of(record)
+            && session_holder::left(&owned) == 0
+        {
+            lifecycle::remove_owned(owned)?;
         }
         Ok(())
     }
+}
+
+/// What is, by the word of the holder, or of the record while nobody is just changing that.
+pub(super) fn status(session: &Session) -> Result<Status, Failure> {
+    Ok(match session_client::ask(session, Call::Status {})? {
+        Asked::Answer(_, status) => status,
+        Asked::Owned(owned) => owned.status(),
+    })
 }
 
 /// The terminal of the caller, as it is called.
 pub(super) fn terminal() -> Option<String> {
     let name = rustix::termios::ttyname(io::stdin(), Vec::new()).ok()?;
     Some(name.to_string_lossy().into_owned())
-}
-
-/// As a number is written: `1` is `001`.
-pub(super) fn called(given: &str) -> String {
-    numbered(given)
 }

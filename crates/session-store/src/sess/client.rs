@@ -91,7 +91,7 @@ impl Sess {
         let mut clients: Vec<Client> = before.iter().filter(|it| it.lives()).cloned().collect();
         change(&mut clients);
         match clients.split_first() {
-            None if there => self.discard(FILE)?,
+            None if there => self.make_way(FILE)?,
             Some((current, rest)) if clients != before => {
                 let marker = Marker {
                     current: current.clone(),

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 
 use crate::files::{self, Unfit};
 use crate::root::{home, make_parents, plain, refuse};
-use crate::{Error, Record, Result};
+use crate::{Error, Id, Record, Result};
 
 pub use client::Client;
 pub use numbers::numbered;
@@ -35,9 +35,10 @@ pub struct Sess {
 }
 
 impl Sess {
-    /// Where it is.
+    /// Where it is: by one name, however the home directory is reached.
     pub fn locate() -> Result<PathBuf> {
-        Ok(home()?.join(".sess"))
+        let home = home()?;
+        Ok(home.canonicalize().unwrap_or(home).join(".sess"))
     }
 
     /// Opens the directory at `path`, which is made with mode 0700 if it is missing.
@@ -78,39 +79,66 @@ impl Sess {
     /// Keeps others from changing the files that clients share, until it is dropped. What earlier versions of `sess` left
     /// as their lock is none: whatever is no file of ours makes way.
     fn lock(&self) -> Result<OwnedFd> {
+        let failed = |errno| Error::io("lock", self.path.join(LOCK), errno);
         let there = rustix::fs::statat(self.fd(), LOCK, AtFlags::SYMLINK_NOFOLLOW);
-        if there.is_ok_and(|there| {
-            FileType::from_raw_mode(there.st_mode) != FileType::RegularFile
-                || there.st_mode & 0o600 != 0o600
+        match there.map(|there| {
+            (
+                FileType::from_raw_mode(there.st_mode),
+                there.st_mode & 0o600,
+            )
         }) {
-            self.discard(LOCK)?;
+            Ok((FileType::RegularFile, 0o600)) | Err(_) => {}
+            Ok((FileType::RegularFile, _)) => {
+                let flags = AtFlags::empty();
+                rustix::fs::chmodat(self.fd(), LOCK, files::FILE_MODE, flags).map_err(failed)?;
+            }
+            Ok(_) => self.make_way(LOCK)?,
         }
-        let locked = files::lock(self.fd(), LOCK);
-        let path = || self.path.join(LOCK);
-        match locked {
+        match files::lock(self.fd(), LOCK) {
             Ok(Some(lock)) => Ok(lock),
-            Ok(None) => Err(Error::refused(path(), "another command keeps it locked")),
-            Err(errno) => Err(Error::io("lock", path(), errno)),
+            Ok(None) => {
+                let why = "another command keeps it locked";
+                Err(Error::refused(self.path.join(LOCK), why))
+            }
+            Err(errno) => Err(failed(errno)),
         }
     }
 
-    /// Replaces a file whole. Not durably: what is here is made anew from what is.
+    /// Replaces a file whole. Not durably: what is here is made anew from what is. Others may do the same at the same time.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let new = format!("{name}.tmp");
-        let written = (|| {
+        let new = format!("{name}.{}.tmp", std::process::id());
+        let write = || {
             let file = files::create(self.fd(), &new, OFlags::WRONLY | OFlags::TRUNC)?;
             files::write_all(file.as_fd(), bytes)?;
             rustix::fs::renameat(self.fd(), &new, self.fd(), name)?;
             Ok(())
-        })();
-        written.map_err(|error: std::io::Error| {
+        };
+        let mut written: std::io::Result<()> = write();
+        if written.is_err() {
+            // Something may lie in the way.
+            self.make_way(name)?;
+            written = write();
+        }
+        written.map_err(|error| {
             let _ = rustix::fs::unlinkat(self.fd(), &new, AtFlags::empty());
             Error::io("write", self.path.join(name), error)
         })
     }
 
-    /// Removes whatever has this name, but no directory with something in it.
-    fn discard(&self, name: &str) -> Result<()> {
+    /// Removes what has this name; a directory with something in it was not made by `sess` and is put aside.
+    fn make_way(&self, name: &str) -> Result<()> {
+        let removed = match self.remove(name) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                let aside = format!("{name}.{}", Id::random());
+                rustix::fs::renameat(self.fd(), name, self.fd(), aside)
+            }
+            removed => removed,
+        };
+        removed.map_err(|errno| Error::io("remove", self.path.join(name), errno))
+    }
+
+    /// Removes what has this name, but no directory with something in it.
+    fn remove(&self, name: &str) -> rustix::io::Result<()> {
         let removed = match rustix::fs::unlinkat(self.fd(), name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => {
                 rustix::fs::unlinkat(self.fd(), name, AtFlags::REMOVEDIR)
@@ -118,8 +146,8 @@ impl Sess {
             removed => removed,
         };
         match removed {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(Error::io("remove", self.path.join(name), errno)),
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed,
         }
     }
 }

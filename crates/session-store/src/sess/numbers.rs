@@ -7,8 +7,10 @@ use rustix::io::Errno;
 use super::Sess;
 use crate::{Error, Name, Result, files};
 
-/// Digits of the largest number.
-const WIDTH: usize = 10;
+/// Nobody has had as many sessions: what is called by a higher number is not counted.
+const MOST: u32 = 999_999;
+/// Digits of it.
+const WIDTH: usize = 6;
 
 /// A number as it is written: three digits at least, so `1` and `001` are the same. What is no number stays as it is.
 pub fn numbered(text: &str) -> String {
@@ -24,13 +26,16 @@ impl Sess {
     pub fn next_number(&self) -> Result<Name> {
         let lock = self.lock()?;
         let last = self.last(&lock)?;
-        let next = last.checked_add(1);
-        let next = next.ok_or_else(|| Error::refused(&self.path, "no higher number is left"))?;
+        let next = last + 1;
+        if next > MOST {
+            let why = format!("number {last} was given, and no higher one is left");
+            return Err(Error::refused(self.path.join(super::LOCK), why));
+        }
         self.remember(&lock, next)?;
         Ok(numbered(&next.to_string()).parse()?)
     }
 
-    /// `name` was chosen by a person: if it is a number, the next one is higher.
+    /// `name` was chosen by a person: if it is a number that counts, the next one is higher.
     pub fn given(&self, name: &Name) -> Result<()> {
         if let Some(number) = number(name.as_str()) {
             let lock = self.lock()?;
@@ -71,5 +76,6 @@ impl Sess {
 }
 
 fn number(text: &str) -> Option<u32> {
-    crate::record::number(text).and_then(|number| u32::try_from(number).ok())
+    let number = crate::record::number(text)?;
+    u32::try_from(number).ok().filter(|number| *number <= MOST)
 }

@@ -44,8 +44,8 @@ impl Sess {
 
     /// The session called `name` does not run any more.
     pub fn hide(&self, name: &str) -> Result<()> {
-        self.discard(&socket_of(name))?;
-        self.discard(&meta_of(name))
+        self.make_way(&socket_of(name))?;
+        self.make_way(&meta_of(name))
     }
 
     /// Another name for the holder's socket: a hard link, for a symbolic one is open to all by its mode. Where the state
@@ -55,7 +55,7 @@ impl Sess {
         if is_same(directory, self.fd(), name) {
             return Ok(());
         }
-        self.discard(name)?;
+        self.make_way(name)?;
         let failed = |errno| Error::io("link", self.path.join(name), errno);
         let socket = Path::new("socket");
         match rustix::fs::linkat(directory, socket, self.fd(), name, AtFlags::empty()) {

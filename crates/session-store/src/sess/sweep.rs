@@ -6,8 +6,12 @@ use crate::{Result, files};
 /// The session that a file of this name tells of.
 pub(super) fn whose(file: &str) -> Option<&str> {
     let name = file.strip_prefix("session-")?;
-    let name = name.strip_suffix(".tmp").unwrap_or(name);
-    name.strip_suffix(".sock")
+    // What is being written, or was left so.
+    let begun = name
+        .strip_suffix(".tmp")
+        .and_then(|name| Some(name.rsplit_once(".meta")?.0));
+    begun
+        .or_else(|| name.strip_suffix(".sock"))
         .or_else(|| name.strip_suffix(".meta"))
 }
 
@@ -22,7 +26,7 @@ impl Sess {
             let socket = format!("session-{name}.sock");
             if !lives(name) && !session_sys::socket::is_listened_on(self.fd(), &socket) {
                 // A directory with something in it was not made by `sess` and is left alone.
-                let _ = self.discard(file);
+                let _ = self.remove(file);
             }
         }
         Ok(())

@@ -90,7 +90,11 @@ fn numbers_rise_whatever_is_remembered() {
         std::fs::remove_file(place.file(file)).unwrap();
     }
     assert_eq!(place.next(), "001", "nothing remembers it");
+    // What is higher than anyone counts is a name.
     place.sess.given(&"4294967295".parse().unwrap()).unwrap();
+    std::fs::write(place.file("session-20261201.meta"), "{").unwrap();
+    assert_eq!(place.next(), "002");
+    place.sess.given(&"999999".parse().unwrap()).unwrap();
     assert!(place.sess.next_number().is_err());
 }
 
@@ -125,14 +129,16 @@ fn nothing_that_lies_there_is_a_lock() {
         |path: &Path| std::os::unix::fs::symlink("/nonexistent", path).unwrap(),
         |path: &Path| drop(UnixListener::bind(path).unwrap()),
         |path: &Path| {
-            std::fs::write(path, "7").unwrap();
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("x"), "").unwrap();
         },
     ] {
         let _ = std::fs::remove_file(&lock);
         make(&lock);
         assert_eq!(place.next(), "001");
     }
+    std::fs::set_permissions(&lock, PermissionsExt::from_mode(0o000)).unwrap();
+    assert_eq!(place.next(), "002");
 }
 
 #[test]
@@ -231,7 +237,7 @@ fn only_what_nobody_stands_behind_is_swept() {
         "session-001.meta",
         "session-001.sock",
         "session-002.meta",
-        "session-002.meta.tmp",
+        "session-002.meta.4711.tmp",
         "session-003.meta",
         "session-004.meta",
         "session-007.meta/kept",

@@ -24,17 +24,35 @@ fn a_second_client_is_refused_and_changes_nothing() {
         std::fs::read(sess.file(".current_session")).unwrap(),
         before
     );
-    first.send("echo $((4*4))\r");
-    first.shows("16");
+    first.send("echo =$((4*4))=\r");
+    first.shows("=16=");
     // Who only looks on is no second client, nor does it keep one out.
     let mut reader = sess.sandbox.terminal(&["attach", "-r", "001"]);
     reader.raw_mode();
-    reader.shows("16");
+    reader.shows("=16=");
     first.send("\x18");
     assert_eq!(first.exit(), 0);
     let mut third = sess.attach("1");
     third.send("\x18");
     assert_eq!(third.exit(), 0);
+}
+
+#[test]
+fn of_several_that_attach_or_create_at_once_one_does() {
+    let sess = World::new();
+    let mut terminals: Vec<_> = (0..6).map(|_| sess.terminal(&["-A", "9"])).collect();
+    let taken = "Error: Session already has an active connection";
+    let mut attached = 0;
+    for terminal in &mut terminals {
+        terminal.until("an outcome", |screen| {
+            let shown = screen.contents();
+            shown.contains(PROMPT) || shown.contains(taken)
+        });
+        attached += usize::from(!terminal.text().contains(taken));
+    }
+    let shown: Vec<String> = terminals.iter().map(|terminal| terminal.text()).collect();
+    assert_eq!(attached, 1, "{shown:?}");
+    assert_eq!(sess.ok(["ls"]).matches("* 009   attached").count(), 1);
 }
 
 #[test]
@@ -122,7 +140,7 @@ fn from_inside_one_another_can_be_attached_to() {
     assert_eq!(other.exit(), 0);
     let mut outer = sess.create();
     outer.send("$HOME/sess -a 1\r");
-    outer.shows("Attaching to session 001");
+    outer.said("Attaching to session 001");
     outer.send("echo n=$SESS_NUM=\r");
     outer.shows("n=001=");
     // What is typed there is that one's.

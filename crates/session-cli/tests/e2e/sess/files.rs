@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use rustix::process::Signal;
 
 use super::World;
-use crate::support::{dies, kill, lives, until};
+use crate::support::{command_line, dies, kill, lives, until};
 
 fn mode(path: &std::path::Path) -> u32 {
     std::fs::symlink_metadata(path)
@@ -152,6 +152,29 @@ fn a_session_whose_holder_was_killed_is_cleaned_up() {
 }
 
 #[test]
+fn what_a_killed_holder_left_running_is_not_ended_by_looking() {
+    let sess = World::new();
+    let mut terminal = sess.create();
+    terminal.send("setsid sleep 1000 </dev/null >/dev/null 2>&1 &\r");
+    let job = || {
+        let living = sess.sandbox.living().into_iter();
+        let mut jobs = living.filter(|pid| command_line(*pid).starts_with("sleep"));
+        jobs.next()
+    };
+    until("the job runs", || job().is_some());
+    let job = job().unwrap();
+    let shell = sess.sandbox.pid("001");
+    kill(sess.sandbox.holders()[0], Signal::KILL);
+    dies(shell);
+    assert_eq!(sess.ok(["ls"]), "No active sessions\n");
+    assert!(lives(job));
+    assert_eq!(sess.sandbox.run(["status", "001"]).code, 3);
+    assert_eq!(sess.ok(["-k", "1"]), "Killed session 001\n");
+    dies(job);
+    assert_eq!(sess.files(), [".lock"]);
+}
+
+#[test]
 fn a_holder_that_is_told_to_end_ends_its_session() {
     let sess = World::new();
     let mut terminal = sess.create();
@@ -160,10 +183,18 @@ fn a_holder_that_is_told_to_end_ends_its_session() {
     terminal.exit();
     dies(holder);
     assert_eq!(sess.files(), [".lock"]);
-    // It is still wanted after the machine has come up again, but in this boot it is dead.
-    assert_eq!(sess.sandbox.status("001")["desired"], "up");
+    // It is dead, but wanted once the machine has come up again, and `-A` need not wait for that.
     assert_eq!(sess.ok(["ls"]), "No active sessions\n");
-    assert_eq!(sess.sandbox.run(["status", "001"]).code, 4);
+    assert_eq!(sess.sandbox.status("001")["desired"], "up");
+    sess.fails(
+        ["-a", "1"],
+        1,
+        "Error: session 001 is dead; `session start 001` starts it again",
+    );
+    let mut terminal = sess.terminal(&["-A", "1"]);
+    terminal.raw_mode();
+    terminal.send("clear; echo n=$SESS_NUM=\r");
+    terminal.shows("n=001=");
 }
 
 #[test]

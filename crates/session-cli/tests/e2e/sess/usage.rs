@@ -44,15 +44,15 @@ fn sess_creates_a_session_and_attaches_to_it_and_hands_on_the_exit_code_of_its_s
 fn its_sessions_are_ordinary_ones() {
     let sess = World::new();
     let mut terminal = sess.create();
-    asks(&mut terminal, "echo first; echo $((6*7))", "42");
+    asks(&mut terminal, "echo first; echo =$((6*7))=", "=42=");
     let listed = sess.sandbox.ok(["ls"]);
     assert!(listed.contains("001   running"), "{listed}");
     assert_eq!(sess.sandbox.ok(["get", "001", "restart"]), "no\n");
     terminal.send("\x18");
     assert_eq!(terminal.exit(), 0);
     let mut other = sess.sandbox.attach("001");
-    other.shows("42");
-    asks(&mut other, "echo $((7*7))", "49");
+    other.shows("=42=");
+    asks(&mut other, "echo =$((7*7))=", "=49=");
     other.send("\x1c");
     assert_eq!(other.exit(), 0);
 
@@ -143,7 +143,7 @@ fn ls_shows_status_and_marks_the_current_one() {
 fn attaching_shows_the_screen_however_the_number_is_written() {
     let sess = World::new();
     let mut terminal = sess.create();
-    asks(&mut terminal, "echo $((123*3))", "369");
+    asks(&mut terminal, "echo =$((123*3))=", "=369=");
     terminal.send("\x18");
     assert_eq!(terminal.exit(), 0);
     for args in [
@@ -155,7 +155,7 @@ fn attaching_shows_the_screen_however_the_number_is_written() {
     ] {
         let mut terminal = sess.terminal(args);
         terminal.said("Attaching to session 001\r\n");
-        terminal.shows("369");
+        terminal.shows("=369=");
         terminal.send("\x18");
         assert_eq!(terminal.exit(), 0);
         terminal.shows("Detached from session 001");
@@ -272,13 +272,12 @@ fn ctrl_x_detaches_unless_it_is_disabled() {
     for flag in ["-C", "--no-ctrlx", "-no-ctrlx"] {
         let mut terminal = sess.terminal(&["-a", "1", flag]);
         terminal.shows(PROMPT);
-        asks(
-            &mut terminal,
-            "stty raw -echo; printf $((5+5)); dd bs=1 count=1 2>/dev/null | od -An -tx1; stty sane",
-            "10",
+        let read = format!(
+            "clear; stty raw -echo; printf '%s' =$((5+5)){flag}; dd bs=1 count=1 2>/dev/null | od -An -tx1; stty sane"
         );
+        asks(&mut terminal, &read, &format!("=10{flag}"));
         terminal.send("\x18");
-        terminal.shows(" 18");
+        terminal.shows(&format!("=10{flag} 18"));
         sess.ok(["-x"]);
         assert_eq!(terminal.exit(), 0);
     }
@@ -347,6 +346,20 @@ fn capital_k_kills_all_of_its_own() {
     second.exit();
     let gone = || sess.ok(["ls"]) == "No active sessions\n";
     crate::support::until("all are gone", gone);
+}
+
+#[test]
+fn what_a_shell_left_behind_goes_on_until_it_is_killed() {
+    let sess = World::new();
+    let mut terminal = sess.create();
+    terminal.send("setsid sleep 1000 </dev/null >/dev/null 2>&1 & exit 5\r");
+    assert_eq!(terminal.exit(), 5);
+    assert_eq!(sess.ok(["ls"]), "No active sessions\n");
+    assert_eq!(sess.sandbox.status("001")["state"], "exited");
+    assert!(sess.run::<&str>([]).out.starts_with("Created session 002"));
+    let both = "Killed session 001\nKilled session 002\n";
+    assert_eq!(sess.ok(["-K"]), both);
+    sess.sandbox.falls_silent();
 }
 
 #[test]
