@@ -305,3 +305,26 @@ fn termination_of_the_holder_ends_the_tree_and_keeps_what_is_wanted() {
     assert!(!crate::support::lives(pid));
     assert_eq!(session.status("up")["desired"], "up");
 }
+
+#[test]
+fn a_session_that_does_not_remain_is_gone_when_it_has_ended_by_itself() {
+    let session = Sandbox::new();
+    let create = |name: &str, script: &str| {
+        let options = ["create", "--remain-on-exit", "no", "-n", name];
+        session.run([&options[..], &["--restart", "no", "--", "sh", "-c", script]].concat())
+    };
+    assert_eq!(create("kept", "exec cat").code, 0);
+    // `stop` is not by itself, nor is a command that could not be started.
+    session.ok(["stop", "kept"]);
+    assert_eq!(session.status("kept")["state"], "stopped");
+    session.ok(["start", "kept"]);
+    let mut terminal = session.attach("kept");
+    session.ok(["send", "kept", "--keys", "C-d"]);
+    assert_eq!(terminal.exit(), 0);
+    terminal.shows("Session 'kept' exited with code 0.");
+    assert_eq!(session.run(["status", "kept"]).code, 4);
+    create("other", "exit 3");
+    let gone = || session.run(["status", "other"]).code == 4;
+    crate::support::until("it is gone", gone);
+    assert_eq!(session.ok(["ls", "--json"]), "[]\n");
+}
