@@ -69,7 +69,9 @@ fn end(sess: &Sess, trace: Trace, session: &Session) -> Result<(), Failure> {
         Ok(record) if sess.tells_of(&record) => {
             let remark = lifecycle::remove(session, true)?;
             // A holder that was killed has left them.
-            sess.hide(record.name.as_str())?;
+            if let Err(error) = sess.hide(record.name.as_str()) {
+                trace.client(error);
+            }
             remark
         }
         Ok(_) => lifecycle::stop(session)?,
