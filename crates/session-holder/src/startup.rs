@@ -5,7 +5,6 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 
 use rustix::event::epoll::{self, EventFlags};
 use session_protocol::{ProcessId, Signal, Size};
@@ -39,7 +38,6 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| step("make an epoll")(error.into()))?;
     let boot_id = session_sys::identity::boot_id().unwrap_or_default();
-    let place = session_sys::cgroup::own_directory().ok();
     // Up to here nothing was done that is seen elsewhere: the session may come to nothing yet.
     let Some(lock) = take_over(client).map_err(step("take over the lock"))? else {
         return Ok(());
@@ -70,7 +68,7 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     }
     process::null_standard_streams().map_err(step("let go of the caller's terminal"))?;
     holder
-        .begin(client, place.as_deref())
+        .begin(client)
         .map_err(step("watch the first descriptors"))?;
     holder.diagnostics = diagnostics.is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
     holder.run().map_err(step("wait for events"))?;
@@ -164,9 +162,8 @@ fn diagnostics() -> Option<OwnedFd> {
 
 impl Holder {
     /// Starts the main process, then opens the door.
-    fn begin(&mut self, client: &mut Option<OwnedFd>, cgroup: Option<&Path>) -> io::Result<()> {
-        let name = self.owned.record().id.to_string();
-        self.group = cgroup.and_then(|parent| Group::create_in(parent, &name).ok());
+    fn begin(&mut self, client: &mut Option<OwnedFd>) -> io::Result<()> {
+        self.group = Group::create(&self.owned.record().id.to_string()).ok();
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
         if let Err(error) = self.apply(Event::Start) {
             self.start_error = Some(error);

@@ -27,12 +27,7 @@ impl Group {
     /// One of that name is taken over if it is empty or our user's own. Errors: no version 2 hierarchy or no
     /// `cgroup.kill` (`Unsupported`), not delegated to us (`PermissionDenied`).
     pub fn create(name: &str) -> io::Result<Self> {
-        Self::create_in(&own_directory()?, name)
-    }
-
-    /// The same, under the one that [`own_directory`] told.
-    pub fn create_in(parent: &Path, name: &str) -> io::Result<Self> {
-        let path = path_in(parent, name)?;
+        let path = path_of(name)?;
         match Self::make(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let group = Self::at(&path)?;
@@ -236,18 +231,14 @@ pub fn available() -> Result<PathBuf, String> {
 }
 
 fn path_of(name: &str) -> io::Result<PathBuf> {
-    path_in(&own_directory()?, name)
-}
-
-fn path_in(parent: &Path, name: &str) -> io::Result<PathBuf> {
     if name.is_empty() || name.contains(['/', '\0']) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    Ok(parent.join(format!("session-{name}")))
+    Ok(own_directory()?.join(format!("session-{name}")))
 }
 
 /// The directory of the caller's own version 2 cgroup.
-pub fn own_directory() -> io::Result<PathBuf> {
+fn own_directory() -> io::Result<PathBuf> {
     directory_from(
         &std::fs::read("/proc/self/cgroup")?,
         &std::fs::read("/proc/self/mountinfo")?,
