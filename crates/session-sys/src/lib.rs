@@ -3,6 +3,7 @@
 //! The only crate of the workspace with `unsafe` code, so that one reviewer can read all of it. Each module
 //! is one subject; none of them knows what a session is. Linux only, written for x86_64 and aarch64.
 
+pub mod adopted;
 pub mod cgroup;
 mod error;
 pub mod event;

@@ -4,9 +4,12 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 /// An anonymous private mapping, all zero at first. A page costs memory only once it is written.
 #[derive(Debug)]
@@ -71,6 +74,104 @@ impl Drop for Mapping {
         // SAFETY: the range is exactly what `new` mapped, and nothing refers to it any more.
         let result = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
         debug_assert!(result.is_ok(), "munmap of an own mapping: {result:?}");
+    }
+}
+
+/// Memory behind a descriptor (memfd_create(2)), which outlives whoever writes it as long as somebody has a copy of that.
+///
+/// It begins with a page of words, behind which lie the bytes. A page costs memory only once it is written.
+#[derive(Debug)]
+pub struct Shared {
+    memory: Mapping,
+    file: OwnedFd,
+}
+
+/// Bytes that the words take.
+const WORDS: usize = 4096;
+
+impl Shared {
+    /// New memory for `len` bytes and the words, all zero.
+    pub fn new(name: &str, len: usize) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = rustix::fs::memfd_create(name, flags)?;
+        rustix::fs::ftruncate(&file, (WORDS + len) as u64)?;
+        // Who maps it relies on its size: one that shrank would be a SIGBUS.
+        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+        Self::of(file, len)
+    }
+
+    /// The memory behind `file`, as [`Shared::new`] made it; `InvalidData` if it has another size.
+    pub fn of(file: OwnedFd, len: usize) -> io::Result<Self> {
+        let sealed = rustix::fs::fcntl_get_seals(&file)?.contains(SealFlags::SHRINK);
+        if !sealed || rustix::fs::fstat(&file)?.st_size != (WORDS + len) as i64 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory; the seal keeps the file
+        // from shrinking below it.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                WORDS + len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &file,
+                0,
+            )?
+        };
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let memory = Mapping {
+            start,
+            len: WORDS + len,
+        };
+        Ok(Self { memory, file })
+    }
+
+    /// One of the words.
+    pub fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < WORDS / size_of::<AtomicU64>());
+        // SAFETY: within the first page of the mapping, which is aligned to one and lives as long as self. Nobody has a
+        // reference to these bytes: `bytes` and `bytes_mut` begin behind them.
+        unsafe { self.memory.start.cast::<AtomicU64>().add(index).as_ref() }
+    }
+
+    /// The bytes. Of the processes that have the memory only one uses it at a time: the owner of a session.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: readable, behind the words, and alive as long as self.
+        unsafe {
+            std::slice::from_raw_parts(
+                self.memory.start.as_ptr().add(WORDS),
+                self.memory.len - WORDS,
+            )
+        }
+    }
+
+    /// The bytes, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and writable; `&mut self` makes the borrow exclusive.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.memory.start.as_ptr().add(WORDS),
+                self.memory.len - WORDS,
+            )
+        }
+    }
+
+    /// Gives all pages back; words and bytes are zero afterwards, for everyone who has the memory.
+    pub fn release(&mut self) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(rustix::fs::fallocate(
+            &self.file,
+            flags,
+            0,
+            self.memory.len as u64,
+        )?)
+    }
+}
+
+impl AsFd for Shared {
+    /// What others can map it by.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
@@ -167,6 +268,31 @@ mod tests {
         mapping.release();
         assert!(resident(&mapping) < LEN / 2);
         trim();
+    }
+
+    #[test]
+    fn what_is_shared_is_seen_by_whoever_has_the_descriptor() {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut one = Shared::new("test", 10_000).unwrap();
+        let copy = one.as_fd().try_clone_to_owned().unwrap();
+        let other = Shared::of(copy.try_clone().unwrap(), 10_000).unwrap();
+        one.bytes_mut()[9_999] = 7;
+        one.word(511).store(9, Relaxed);
+        assert_eq!(
+            (other.bytes()[9_999], other.word(511).load(Relaxed)),
+            (7, 9)
+        );
+        assert_eq!(other.bytes()[0], 0, "words and bytes are apart");
+        one.release().unwrap();
+        assert_eq!(
+            (other.bytes()[9_999], other.word(511).load(Relaxed)),
+            (0, 0)
+        );
+        drop(one);
+        assert_eq!(other.bytes().len(), 10_000);
+        assert!(Shared::of(copy, 10_001).is_err());
+        let plain = std::fs::File::open("/proc/self/exe").unwrap();
+        assert!(Shared::of(plain.into(), 1).is_err());
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use std::ffi::CString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
-    listen as start_listening, socket_with, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    bind, listen as start_listening, socket_with, socketpair,
 };
 
 /// Listens on a socket `name` in `directory`: non-blocking, close-on-exec, mode 0600 from the first instant.
@@ -19,6 +19,24 @@ use rustix::net::{
 /// A socket already there is taken to be stale and replaced; anything else there is refused (`AlreadyExists`).
 /// The caller makes sure, by a lock, that nobody lives behind the old one.
 pub fn listen(directory: BorrowedFd<'_>, name: &str, backlog: i32) -> io::Result<OwnedFd> {
+    listen_as(SocketType::STREAM, directory, name, backlog)
+}
+
+/// As [`listen`], for [`connect_for_messages`].
+pub fn listen_for_messages(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    backlog: i32,
+) -> io::Result<OwnedFd> {
+    listen_as(SocketType::SEQPACKET, directory, name, backlog)
+}
+
+fn listen_as(
+    kind: SocketType,
+    directory: BorrowedFd<'_>,
+    name: &str,
+    backlog: i32,
+) -> io::Result<OwnedFd> {
     let address = address_in(directory, name)?;
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Socket => {
@@ -28,7 +46,8 @@ pub fn listen(directory: BorrowedFd<'_>, name: &str, backlog: i32) -> io::Result
         Err(Errno::NOENT) => {}
         Err(error) => return Err(error.into()),
     }
-    let socket = stream(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)?;
     // The file is made with the mode of the unbound socket (less the umask): no instant with a wider one,
     // and no change of the umask, which belongs to the whole process.
     let mode = Mode::RUSR | Mode::WUSR;
@@ -44,6 +63,15 @@ pub fn listen(directory: BorrowedFd<'_>, name: &str, backlog: i32) -> io::Result
 /// `NotFound` if nothing is there, `InvalidInput` if it is not a socket, `WouldBlock` never: it waits for a
 /// place in the backlog.
 pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> {
+    connect_as(SocketType::STREAM, directory, name).map(UnixStream::from)
+}
+
+/// As [`connect`], to a socket that keeps messages apart (`SOCK_SEQPACKET`).
+pub fn connect_for_messages(directory: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    connect_as(SocketType::SEQPACKET, directory, name)
+}
+
+fn connect_as(kind: SocketType, directory: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     // Held open while looked at and connected to: it cannot be swapped in between.
     let file = openat(
         directory,
@@ -56,9 +84,9 @@ pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> 
         return Err(not_a_socket(name, io::ErrorKind::InvalidInput));
     }
     let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let socket = stream(SocketFlags::CLOEXEC)?;
+    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
     rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address))?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Whether somebody listens on the socket `name` in `directory`, or on the one that a link of this name leads to, as far as
@@ -85,13 +113,22 @@ pub fn is_listened_on(directory: BorrowedFd<'_>, name: &str) -> bool {
 
 /// Two connected sockets, blocking and close-on-exec: one to keep, one to give away.
 pub fn pair() -> io::Result<(UnixStream, OwnedFd)> {
-    let (ours, theirs) = socketpair(
+    let (ours, theirs) = pair_of(SocketType::STREAM)?;
+    Ok((ours.into(), theirs))
+}
+
+/// Two connected sockets that keep messages apart, as [`pair`].
+pub fn pair_for_messages() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair_of(SocketType::SEQPACKET)
+}
+
+fn pair_of(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(
         AddressFamily::UNIX,
-        SocketType::STREAM,
+        kind,
         SocketFlags::CLOEXEC,
         None,
-    )?;
-    Ok((ours.into(), theirs))
+    )?)
 }
 
 /// The effective user id of whoever connected (or, on the connecting side, listened).
@@ -133,6 +170,79 @@ pub fn receive(
     Ok((received.bytes, handed))
 }
 
+/// Most descriptors of one message of [`send_message`]; the kernel's SCM_MAX_FD is 253.
+pub const MOST_HANDED: usize = 32;
+
+/// Sends one message with descriptors, whole or not at all.
+pub fn send_message(
+    socket: impl AsFd,
+    message: &[u8],
+    handed: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_HANDED))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if handed.len() > MOST_HANDED {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if !handed.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(handed));
+    }
+    let bytes = [IoSlice::new(message)];
+    let send = || rustix::net::sendmsg(&socket, &bytes, &mut ancillary, SendFlags::NOSIGNAL);
+    rustix::io::retry_on_intr(send)?;
+    Ok(())
+}
+
+/// Receives one message of at most `space`: how long it is (0 at the end, for no message is empty) and its descriptors. One
+/// that is longer, or of which descriptors could not be taken, is an error.
+pub fn receive_message(
+    socket: impl AsFd,
+    space: &mut [u8],
+) -> rustix::io::Result<(usize, Vec<OwnedFd>)> {
+    let mut rights = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_HANDED))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut rights);
+    let mut space = [IoSliceMut::new(space)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::net::recvmsg(&socket, &mut space, &mut ancillary, flags)?;
+    let mut handed = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(more) = message {
+            handed.extend(more);
+        }
+    }
+    let cut = ReturnFlags::TRUNC | ReturnFlags::CTRUNC;
+    if received.flags.intersects(cut) {
+        return Err(Errno::MSGSIZE);
+    }
+    Ok((received.bytes, handed))
+}
+
+/// Whoever connected, as a descriptor that cannot come to mean another process; `NotFound` if it is gone.
+#[allow(unsafe_code)] // rustix has no SO_PEERPIDFD
+pub fn peer_pidfd<Fd: AsFd>(fd: Fd) -> io::Result<OwnedFd> {
+    /// include/uapi/asm-generic/socket.h; since Linux 6.5.
+    const SO_PEERPIDFD: i32 = 77;
+    let mut pidfd: i32 = -1;
+    let mut len = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the descriptor is borrowed for the call, and the pointers refer to a live int and its size.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut pidfd).cast(),
+            &raw mut len,
+        )
+    };
+    if result == 0 && pidfd >= 0 {
+        // SAFETY: the kernel made a new descriptor, which nobody else owns.
+        return Ok(unsafe { OwnedFd::from_raw_fd(pidfd) });
+    }
+    // An older kernel: the peer has this number as long as the connection, unless it is dead already.
+    let pid = peer_pid(&fd)?;
+    crate::identity::open_pid(pid)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
 #[allow(unsafe_code)] // rustix takes the pid for never 0, which it can be
 fn peer<Fd: AsFd>(fd: Fd) -> io::Result<libc::ucred> {
     let mut peer = libc::ucred {
@@ -155,15 +265,6 @@ fn peer<Fd: AsFd>(fd: Fd) -> io::Result<libc::ucred> {
         return Err(io::Error::last_os_error());
     }
     Ok(peer)
-}
-
-fn stream(flags: SocketFlags) -> io::Result<OwnedFd> {
-    Ok(socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        flags,
-        None,
-    )?)
 }
 
 /// An address holds 107 bytes, so the directory is named by its descriptor.
@@ -225,6 +326,35 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_whole_and_bring_their_descriptors() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = File::open(root.path()).unwrap();
+        let listener = listen_for_messages(directory.as_fd(), "keeper", 16).unwrap();
+        let client = connect_for_messages(directory.as_fd(), "keeper").unwrap();
+        let server = rustix::net::accept(&listener).unwrap();
+        let file = File::open("/dev/null").unwrap();
+        for count in [0, 1, MOST_HANDED] {
+            send_message(&client, b"one", &vec![file.as_fd(); count]).unwrap();
+            send_message(&client, b"another", &[]).unwrap();
+            let mut space = [0; 16];
+            let (len, handed) = receive_message(&server, &mut space).unwrap();
+            assert_eq!((&space[..len], handed.len()), (&b"one"[..], count));
+            let (len, handed) = receive_message(&server, &mut space).unwrap();
+            assert_eq!((&space[..len], handed.len()), (&b"another"[..], 0));
+        }
+        assert!(send_message(&client, b"x", &vec![file.as_fd(); MOST_HANDED + 1]).is_err());
+        send_message(&client, b"too long", &[]).unwrap();
+        assert_eq!(
+            receive_message(&server, &mut [0; 4]).unwrap_err(),
+            Errno::MSGSIZE
+        );
+        let own = peer_pidfd(&server).unwrap();
+        assert!(!crate::identity::dead(&own));
+        drop(client);
+        assert_eq!(receive_message(&server, &mut [0; 4]).unwrap().0, 0);
+    }
+
+    #[test]
     fn tells_the_peer() {
         let root = tempfile::tempdir().unwrap();
         let directory = File::open(root.path()).unwrap();
@@ -282,7 +412,8 @@ mod tests {
             }
             // The first instant, before the chmod that undoes a strict umask.
             crate::process::set_umask(0);
-            let socket = stream(SocketFlags::CLOEXEC).unwrap();
+            let flags = SocketFlags::CLOEXEC;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
             rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR).unwrap();
             bind(&socket, &address_in(directory.as_fd(), "first").unwrap()).unwrap();
             assert_eq!(mode(&root.path().join("first")), 0o600);

@@ -1,8 +1,9 @@
 //! Creating a process behind a gate: it exists, and its identity can be written down, before it may exec.
 //!
-//! One socket pair is both gate and report. The parent sends a byte to open the gate; end of file there (the
-//! parent died or gave up) makes the child exit instead. The child's end is close-on-exec, so end of file at
-//! the parent says that exec succeeded; before it, the child writes what failed.
+//! The gate is a socket pair: the parent sends a byte to open it; end of file there (the parent died or gave up) makes
+//! the child exit instead. The report is a pipe, of which the child's end is close-on-exec: end of file says that exec
+//! succeeded, and before it the child writes what failed. They are two, because whoever takes over from a parent that
+//! dies needs a copy of the report and must have none of the gate.
 
 #![allow(unsafe_code)] // clone3 and fork
 
@@ -16,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::null;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use crate::Error;
 use crate::signal::set_mask;
@@ -75,7 +76,8 @@ pub struct Gated {
     pid: i32,
     in_cgroup: bool,
     pidfd: OwnedFd,
-    channel: OwnedFd,
+    gate: OwnedFd,
+    report: OwnedFd,
 }
 
 /// A child past its gate.
@@ -102,6 +104,8 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
+    /// The gate was never opened: nothing was begun.
+    Gate = 7,
     /// A new session (setsid).
     Session = 1,
     /// The controlling terminal (TIOCSCTTY).
@@ -145,14 +149,18 @@ fn gated(
     program: &Program,
     create: impl FnOnce(&child::Prepared<'_>) -> Result<Created, Error>,
 ) -> Result<Gated, Error> {
-    let (channel, theirs) = rustix::net::socketpair(
+    let failed = |errno: Errno| Error::Channel(errno.into());
+    let (gate, their_gate) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::STREAM,
         SocketFlags::CLOEXEC,
         None,
     )
-    .map_err(|error| Error::Channel(error.into()))?;
-    rustix::io::ioctl_fionbio(&channel, true).map_err(|error| Error::Channel(error.into()))?;
+    .map_err(failed)?;
+    rustix::io::ioctl_fionbio(&gate, true).map_err(failed)?;
+    let (report, their_report) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed)?;
+    rustix::io::ioctl_fionbio(&report, true).map_err(failed)?;
 
     let argv = pointers(program.argv.iter());
     // What execvp does with ENOEXEC: a file that is neither ELF nor `#!` is a script for the shell.
@@ -190,7 +198,8 @@ fn gated(
         terminal,
         umask: program.umask,
         limits: &program.limits,
-        channel: theirs.as_raw_fd(),
+        gate: their_gate.as_raw_fd(),
+        report: their_report.as_raw_fd(),
     };
 
     // No handler of ours may run in the child. The child empties the mask right before exec.
@@ -214,7 +223,8 @@ fn gated(
         pid,
         in_cgroup,
         pidfd,
-        channel,
+        gate,
+        report,
     })
 }
 
@@ -229,15 +239,20 @@ impl Gated {
         self.in_cgroup
     }
 
+    /// Where [`read_report`] will find what became of it.
+    pub fn report(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
+    }
+
     /// Lets the child go on to its program.
     pub fn open(self) -> io::Result<Started> {
-        match rustix::net::send(&self.channel, &[1], SendFlags::NOSIGNAL) {
+        match rustix::net::send(&self.gate, &[1], SendFlags::NOSIGNAL) {
             // Broken: the child has ended already, killed or by a failure before the gate, and the report or
             // its exit status tells.
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(Started {
                 pid: self.pid,
                 pidfd: self.pidfd,
-                report: self.channel,
+                report: self.report,
             }),
             Err(error) => Err(error.into()),
         }
@@ -255,13 +270,10 @@ impl AsFd for Gated {
 /// status tells), a [`Failure`] if not, an error of kind `WouldBlock` while it is not known yet.
 pub fn read_report(report: BorrowedFd<'_>) -> io::Result<Option<Failure>> {
     let mut message = [0; child::REPORT_LEN];
-    let received = rustix::io::retry_on_intr(|| {
-        rustix::net::recv(report, &mut message[..], RecvFlags::DONTWAIT)
-    });
+    let received = rustix::io::retry_on_intr(|| rustix::io::read(report, &mut message[..]));
     match received {
-        Ok((_, child::REPORT_LEN)) => Ok(Some(Failure::decode(message)?)),
-        // Reset: killed before it took the byte of the gate.
-        Ok((_, 0)) | Err(Errno::CONNRESET) => Ok(None),
+        Ok(child::REPORT_LEN) => Ok(Some(Failure::decode(message)?)),
+        Ok(0) => Ok(None),
         // Messages this small are written whole or not at all.
         Ok(_) => Err(io::ErrorKind::InvalidData.into()),
         Err(error) => Err(error.into()),
@@ -272,6 +284,7 @@ impl Failure {
     fn decode(message: [u8; child::REPORT_LEN]) -> io::Result<Self> {
         let [stage, errno @ ..] = message;
         let stage = [
+            Stage::Gate,
             Stage::Session,
             Stage::Terminal,
             Stage::Stdio,

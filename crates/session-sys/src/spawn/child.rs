@@ -31,43 +31,39 @@ pub(super) struct Prepared<'a> {
     pub(super) terminal: bool,
     pub(super) umask: u32,
     pub(super) limits: &'a [Limit],
-    pub(super) channel: RawFd,
+    pub(super) gate: RawFd,
+    pub(super) report: RawFd,
 }
 
 /// Waits at the gate, then becomes the program. Never returns.
 pub(super) fn run(prepared: &Prepared<'_>) -> ! {
-    let mut channel = prepared.channel;
-    if let Err((stage, errno)) = become_program(prepared, &mut channel) {
+    let mut report = prepared.report;
+    if let Err((stage, errno)) = become_program(prepared, &mut report) {
         let [a, b, c, d] = errno.to_ne_bytes();
         let message = [stage as u8, a, b, c, d];
-        // SAFETY: a live buffer of that length. Nothing can be done if nobody listens any more;
-        // MSG_NOSIGNAL keeps the exit status what it is documented to be.
-        unsafe {
-            libc::send(
-                channel,
-                message.as_ptr().cast(),
-                message.len(),
-                libc::MSG_NOSIGNAL,
-            )
-        };
+        // With nobody left to listen, the exit status is still to be what it is documented to be.
+        let _ = crate::signal::set_mask(u64::MAX);
+        // SAFETY: a live buffer of that length.
+        unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
     }
     exit()
 }
 
 /// The steps; returns only if one failed, with the errno.
-fn become_program(prepared: &Prepared<'_>, channel: &mut RawFd) -> Result<(), (Stage, i32)> {
+fn become_program(prepared: &Prepared<'_>, report: &mut RawFd) -> Result<(), (Stage, i32)> {
     // Out of the way of what is about to become 0, 1 and 2.
     let mut stdio = prepared.stdio;
-    *channel = above_streams(*channel).map_err(|errno| (Stage::Stdio, errno))?;
+    *report = above_streams(*report).map_err(|errno| (Stage::Stdio, errno))?;
+    let gate = above_streams(prepared.gate).map_err(|errno| (Stage::Stdio, errno))?;
     for fd in &mut stdio {
         *fd = above_streams(*fd).map_err(|errno| (Stage::Stdio, errno))?;
     }
-    // Before the wait: a copy of the parent's end of this channel would keep the gate from ever seeing the
+    // Before the wait: a copy of the parent's end of this gate would keep us from ever seeing the
     // parent's death, and copies of other gates, locks or sockets would outlive their owner with us.
-    close_others([*channel, stdio[0], stdio[1], stdio[2]]);
+    close_others([gate, *report, stdio[0], stdio[1], stdio[2]]);
 
-    if !wait_at_gate(*channel) {
-        exit();
+    if !wait_at_gate(gate) {
+        return Err((Stage::Gate, libc::ECANCELED));
     }
 
     rustix::process::setsid().map_err(|error| (Stage::Session, error.raw_os_error()))?;
@@ -114,12 +110,12 @@ fn above_streams(fd: RawFd) -> Result<RawFd, i32> {
 }
 
 /// True if the parent opened the gate, false if it is gone or gave up.
-fn wait_at_gate(channel: RawFd) -> bool {
+fn wait_at_gate(gate: RawFd) -> bool {
     // SAFETY: open since before the clone.
-    let channel = unsafe { BorrowedFd::borrow_raw(channel) };
+    let gate = unsafe { BorrowedFd::borrow_raw(gate) };
     let mut byte = [0u8; 1];
     loop {
-        match rustix::io::read(channel, &mut byte[..]) {
+        match rustix::io::read(gate, &mut byte[..]) {
             Ok(count) => return count == 1,
             Err(Errno::INTR) => {}
             Err(_) => return false,
@@ -129,8 +125,8 @@ fn wait_at_gate(channel: RawFd) -> bool {
 
 /// Closes everything above 2 but these, as far as the kernel can do it in one go (close_range, 5.9); exec
 /// closes the rest.
-fn close_others(mut keep: [RawFd; 4]) {
-    // An insertion sort of four numbers: the library's may allocate.
+fn close_others(mut keep: [RawFd; 5]) {
+    // An insertion sort of five numbers: the library's may allocate.
     for end in 1..keep.len() {
         let mut at = end;
         while at > 0 && keep[at - 1] > keep[at] {

@@ -37,7 +37,7 @@ fn runs_the_program() {
 #[test]
 fn report_is_unknown_until_exec() {
     let gated = spawn(&program("/bin/true", &[]), None).unwrap();
-    let unknown = read_report(gated.channel.as_fd()).unwrap_err();
+    let unknown = read_report(gated.report()).unwrap_err();
     assert_eq!(unknown.kind(), io::ErrorKind::WouldBlock);
     let (mut child, failure) = Child::report(gated.open().unwrap());
     assert!(failure.is_none());
@@ -87,13 +87,13 @@ fn inherits_no_descriptors_signals_or_mask() {
 #[test]
 fn a_waiting_child_holds_nothing_of_the_parent() {
     let gated = spawn(&program("/bin/true", &[]), None).unwrap();
-    // Its three streams and its end of the channel, a moment after the clone.
-    crate::testing::eventually("streams and channel only", || {
+    // Its three streams, its end of the gate and its end of the report, a moment after the clone.
+    crate::testing::eventually("streams, gate and report only", || {
         open_descriptors(gated.pid())
             .iter()
             .filter(|&&fd| fd > 2)
             .count()
-            <= 4
+            <= 5
     });
     let (pid, pidfd) = (gated.pid(), gated.as_fd().try_clone_to_owned().unwrap());
     drop(gated);
