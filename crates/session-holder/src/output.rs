@@ -57,17 +57,18 @@ pub(crate) enum Source {
 }
 
 impl Output {
-    pub(crate) fn new(stream: StreamId, log: LogWriter) -> io::Result<Self> {
-        Ok(Self {
+    /// A stream that goes on where its log ends, with a ring that has nothing yet or is adopted.
+    pub(crate) fn new(stream: StreamId, log: LogWriter, ring: Ring) -> Self {
+        Self {
             stream,
-            ring: Ring::new(log.end())?,
+            ring,
             begun: log.end(),
             screen: (stream.channel() == Channel::Pty).then(|| Tracked::new(log.end())),
             log,
             reader: None,
             last: Instant::now(),
             ended: None,
-        })
+        }
     }
 
     /// Offset behind the last byte.
@@ -225,7 +226,8 @@ impl Output {
     /// The stream is quiet: memory goes back. The log has the bytes, or has counted them as lost.
     /// Half a question that is to be answered stays.
     pub(crate) fn rest(&mut self, asked: bool) {
-        if self.log.end() == self.head() && !(asked && self.is_asking()) {
+        let kept = self.log.end() == self.head() && self.log.tells_its_end();
+        if kept && !(asked && self.is_asking()) {
             self.ring.release();
         }
         self.reader = None;

@@ -11,6 +11,7 @@ use session_sys::spawn::{self, ChildStdio, Started};
 use crate::given::Given;
 use crate::output::{Output, nonblocking};
 use crate::program::Launch;
+use crate::ring::Ring;
 
 /// A process with its streams. The main process's entry outlives each of its runs.
 pub(crate) struct Process {
@@ -94,31 +95,43 @@ pub(crate) fn directory(id: ProcessId) -> String {
     }
 }
 
-/// The output streams that `stdio` has, each behind its log.
+/// The output streams that `stdio` has.
+pub(crate) fn channels(stdio: Stdio) -> &'static [Channel] {
+    match stdio {
+        Stdio::Pty(_) => &[Channel::Pty],
+        Stdio::Pipes => &[Channel::Out, Channel::Err],
+    }
+}
+
+/// A ring for each output stream that `stdio` has.
+pub(crate) fn rings(stdio: Stdio) -> Result<Vec<Ring>, Error> {
+    let failed = |error| {
+        Error::new(
+            Code::Limit,
+            format!("cannot map memory for output: {error}"),
+        )
+    };
+    let rings = channels(stdio).iter().map(|channel| Ring::new(*channel));
+    rings.collect::<std::io::Result<_>>().map_err(failed)
+}
+
+/// Each ring as a stream that goes on where its log ends.
 pub(crate) fn outputs(
     session: std::os::fd::BorrowedFd<'_>,
     id: ProcessId,
     stdio: Stdio,
     limit: u64,
+    rings: Vec<Ring>,
 ) -> Result<Vec<Output>, Error> {
-    let channels: &[Channel] = match stdio {
-        Stdio::Pty(_) => &[Channel::Pty],
-        Stdio::Pipes => &[Channel::Out, Channel::Err],
-    };
     let name = directory(id);
-    channels
-        .iter()
-        .map(|channel| {
-            let log = LogWriter::open(session, &name, *channel, limit)
-                .map_err(|error| Error::new(Code::Io, error.to_string()))?;
-            Output::new(StreamId::new(id, *channel), log).map_err(|error| {
-                Error::new(
-                    Code::Limit,
-                    format!("cannot map memory for output: {error}"),
-                )
-            })
-        })
-        .collect()
+    let rings = channels(stdio).iter().zip(rings);
+    let output = |(channel, mut ring): (&Channel, Ring)| {
+        let log = LogWriter::open(session, &name, *channel, limit)
+            .map_err(|error| Error::new(Code::Io, error.to_string()))?;
+        ring.begin(log.end());
+        Ok(Output::new(StreamId::new(id, *channel), log, ring))
+    };
+    rings.map(output).collect()
 }
 
 /// Both sides of the standard streams.

@@ -316,6 +316,7 @@ impl Holder {
             process_id,
             stdio,
             spec.log_limit,
+            process::rings(stdio)?,
         )?;
         let launch = Launch {
             executable: &executable,

@@ -19,7 +19,9 @@ struct Place {
 
 fn output(directory: &File, limit: u64) -> Output {
     let log = LogWriter::open(directory.as_fd(), "main", Channel::Pty, limit).unwrap();
-    Output::new(StreamId::new(ProcessId::MAIN, Channel::Pty), log).unwrap()
+    let mut ring = crate::ring::Ring::new(Channel::Pty).unwrap();
+    ring.begin(log.end());
+    Output::new(StreamId::new(ProcessId::MAIN, Channel::Pty), log, ring)
 }
 
 fn size(rows: u16, cols: u16) -> Size {

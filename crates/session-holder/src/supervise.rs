@@ -272,6 +272,7 @@ impl Holder {
                         ProcessId::MAIN,
                         stdio,
                         log_limit,
+                        process::rings(stdio)?,
                     )?,
                     size,
                     answerer: None,

@@ -127,6 +127,13 @@ impl LogWriter {
         self.end
     }
 
+    /// Whether the next writer will find the same end: not where the disk did not even take the mark of a loss.
+    pub fn tells_its_end(&self) -> bool {
+        let current = self.current.as_ref().map(|it| it.start + it.size);
+        let closed = self.closed.back().map(|(start, size)| start + size);
+        current.or(closed).unwrap_or(0) == self.end
+    }
+
     /// Offset of the oldest byte kept.
     pub fn start(&self) -> u64 {
         let oldest = self.closed.front().map(|(start, _)| *start);
