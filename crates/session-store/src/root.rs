@@ -119,6 +119,11 @@ impl Root {
         Ok(self.machine.get_or_init(|| machine))
     }
 
+    /// Where the keeper listens; made if it is missing.
+    pub fn keeper(&self) -> Result<OwnedFd> {
+        inner(self.path(), &self.inner.root, "keeper")
+    }
+
     pub(crate) fn root_fd(&self) -> BorrowedFd<'_> {
         self.inner.root.as_fd()
     }

@@ -63,15 +63,22 @@ fn listen_as(
 /// `NotFound` if nothing is there, `InvalidInput` if it is not a socket, `WouldBlock` never: it waits for a
 /// place in the backlog.
 pub fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<UnixStream> {
-    connect_as(SocketType::STREAM, directory, name).map(UnixStream::from)
+    connect_as(SocketType::STREAM, SocketFlags::empty(), directory, name).map(UnixStream::from)
 }
 
-/// As [`connect`], to a socket that keeps messages apart (`SOCK_SEQPACKET`).
+/// As [`connect`], to a socket that keeps messages apart (`SOCK_SEQPACKET`), non-blocking: `WouldBlock` if its backlog is
+/// full.
 pub fn connect_for_messages(directory: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    connect_as(SocketType::SEQPACKET, directory, name)
+    let flags = SocketFlags::NONBLOCK;
+    connect_as(SocketType::SEQPACKET, flags, directory, name)
 }
 
-fn connect_as(kind: SocketType, directory: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+fn connect_as(
+    kind: SocketType,
+    flags: SocketFlags,
+    directory: BorrowedFd<'_>,
+    name: &str,
+) -> io::Result<OwnedFd> {
     // Held open while looked at and connected to: it cannot be swapped in between.
     let file = openat(
         directory,
@@ -84,7 +91,8 @@ fn connect_as(kind: SocketType, directory: BorrowedFd<'_>, name: &str) -> io::Re
         return Err(not_a_socket(name, io::ErrorKind::InvalidInput));
     }
     let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    let flags = flags | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)?;
     rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address))?;
     Ok(socket)
 }

@@ -141,6 +141,21 @@ pub fn spawn(program: &Program, cgroup: Option<BorrowedFd<'_>>) -> Result<Gated,
     gated(program, |prepared| create(prepared, cgroup))
 }
 
+/// As [`spawn`], but the new process is a child of the caller's parent (clone(2), `CLONE_PARENT`): the caller neither has
+/// to reap it nor counts it among its own.
+///
+/// # Errors
+/// As [`spawn`]; on a kernel without clone3(2) there is no such process.
+pub fn spawn_beside(program: &Program) -> Result<Gated, Error> {
+    const CLONE_PARENT: u64 = 0x8000;
+    gated(program, |prepared| {
+        let created = clone3(prepared, None, CLONE_PARENT);
+        let (pid, pidfd) =
+            created.map_err(|error| Error::Create(io::Error::from_raw_os_error(error)))?;
+        Ok((pid, false, Some(pidfd)))
+    })
+}
+
 /// A new child: its pid, whether it is in the cgroup, its pidfd if there is one yet.
 type Created = (i32, bool, Option<OwnedFd>);
 
@@ -340,7 +355,7 @@ fn create(
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Created, Error> {
     if let Some(cgroup) = cgroup {
-        match clone3(prepared, Some(cgroup)) {
+        match clone3(prepared, Some(cgroup), 0) {
             Ok((pid, pidfd)) => return Ok((pid, true, Some(pidfd))),
             // Too old a kernel, a filter, no right to the cgroup, a cgroup that takes no processes or is gone.
             Err(
@@ -356,7 +371,7 @@ fn create(
             Err(error) => return Err(Error::Create(io::Error::from_raw_os_error(error))),
         }
     }
-    match clone3(prepared, None) {
+    match clone3(prepared, None, 0) {
         Ok((pid, pidfd)) => Ok((pid, false, Some(pidfd))),
         // Older than 5.3, or a filter that does not know it.
         Err(libc::ENOSYS | libc::EPERM | libc::EINVAL) => {
@@ -371,12 +386,14 @@ fn create(
 fn clone3(
     prepared: &child::Prepared<'_>,
     cgroup: Option<BorrowedFd<'_>>,
+    flags: u64,
 ) -> Result<(i32, OwnedFd), i32> {
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
-        flags: CLONE_PIDFD,
+        flags: CLONE_PIDFD | flags,
         pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling's is that of the caller.
+        exit_signal: if flags == 0 { libc::SIGCHLD as u64 } else { 0 },
         ..CloneArgs::default()
     };
     let mut size = CLONE_ARGS_SIZE_VER0;

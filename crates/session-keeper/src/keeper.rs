@@ -1,0 +1,418 @@
+//! The keeper itself: what is parked of which session, and who holds it now.
+//!
+//! Between two events nothing runs and no timer is armed, but for a keeper that nobody needs (it goes) and for a holder
+//! that dies again and again (the next one waits).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use serde_json::Value;
+use session_sys::socket;
+use session_sys::spawn::{self, ChildStdio, Program};
+
+use crate::ENVIRONMENT;
+use crate::message::{self, Message};
+
+/// A keeper that keeps nothing goes after this time.
+const IDLE: Duration = Duration::from_secs(10);
+/// So many holders of one session may die without having served before the next one has to wait …
+const UNSERVED: u32 = 5;
+/// … so long, and twice as long each time …
+const PAUSE: Duration = Duration::from_secs(1);
+/// … but no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Descriptors of a session.
+#[derive(Debug)]
+struct Parked {
+    what: Value,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// A session of which something is parked.
+#[derive(Debug, Default)]
+struct Vault {
+    parked: BTreeMap<String, Parked>,
+    /// The number of its holder's connection, while there is one.
+    holder: Option<u64>,
+    /// Holders that died in a row without having served.
+    unserved: u32,
+    /// When the next holder is started, if not at once.
+    due: Option<Instant>,
+}
+
+/// Someone who is connected, or was until it died.
+#[derive(Debug)]
+struct Guest {
+    connection: Option<OwnedFd>,
+    /// Of the process at the other end. Only when it fires is that process dead, and its locks are free: the end of a
+    /// connection comes earlier.
+    process: OwnedFd,
+    session: Option<String>,
+    served: bool,
+    /// What its socket did not take yet.
+    unsent: VecDeque<(Message, Vec<OwnedFd>)>,
+}
+
+/// What an event is about: a number, and whether it is the guest's process.
+const LISTENER: u64 = 0;
+
+pub(crate) struct Keeper {
+    epoll: OwnedFd,
+    listener: OwnedFd,
+    guests: BTreeMap<u64, Guest>,
+    vaults: BTreeMap<String, Vault>,
+    next: u64,
+    /// Since when nothing is kept.
+    idle: Option<Instant>,
+}
+
+impl Keeper {
+    pub(crate) fn new(listener: OwnedFd) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let data = epoll::EventData::new_u64(LISTENER);
+        epoll::add(&epoll, &listener, data, epoll::EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            listener,
+            guests: BTreeMap::new(),
+            vaults: BTreeMap::new(),
+            next: 0,
+            idle: Some(Instant::now()),
+        })
+    }
+
+    /// Keeps until nothing has been there to keep for a while, and `leave` agrees.
+    pub(crate) fn run(&mut self, mut leave: impl FnMut(BorrowedFd<'_>) -> bool) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            events.clear();
+            let timeout = self.timeout();
+            let space = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.epoll, space, timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            for event in &events {
+                let (data, flags) = (event.data, event.flags);
+                match data.u64() {
+                    LISTENER => self.accept(),
+                    number if number & 1 == 1 => self.died(number >> 1),
+                    number => self.serve(number >> 1, flags),
+                }
+            }
+            self.start_due();
+            let kept = !self.vaults.is_empty() || !self.guests.is_empty();
+            self.idle = (!kept).then(|| self.idle.unwrap_or_else(Instant::now));
+            if self.idle.is_some_and(|since| since.elapsed() >= IDLE) {
+                if leave(self.listener.as_fd()) {
+                    return Ok(());
+                }
+                self.idle = Some(Instant::now());
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let due = self.vaults.values().filter_map(|vault| vault.due);
+        let due = due.chain(self.idle.map(|since| since + IDLE)).min()?;
+        let left = due.saturating_duration_since(Instant::now());
+        Some(Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: i64::from(left.subsec_nanos()),
+        })
+    }
+
+    fn accept(&mut self) {
+        loop {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match accept_with(&self.listener, flags) {
+                Ok(connection) => {
+                    let uid = socket::peer_uid(&connection).ok();
+                    if uid == Some(session_sys::process::effective_uid())
+                        && let Ok(process) = socket::peer_pidfd(&connection)
+                    {
+                        let _ = self.admit(connection, process, None);
+                    }
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        connection: OwnedFd,
+        process: OwnedFd,
+        session: Option<String>,
+    ) -> io::Result<u64> {
+        self.next += 1;
+        let number = self.next;
+        let data = epoll::EventData::new_u64(number << 1);
+        epoll::add(&self.epoll, &connection, data, epoll::EventFlags::IN)?;
+        let guest = Guest {
+            connection: Some(connection),
+            process,
+            session,
+            served: false,
+            unsent: VecDeque::new(),
+        };
+        self.guests.insert(number, guest);
+        Ok(number)
+    }
+
+    fn serve(&mut self, number: u64, flags: epoll::EventFlags) {
+        if flags.contains(epoll::EventFlags::OUT) {
+            self.flush(number);
+        }
+        loop {
+            let Some(guest) = self.guests.get(&number) else {
+                return;
+            };
+            let Some(connection) = &guest.connection else {
+                return;
+            };
+            match message::receive(connection) {
+                Ok(Some((message, handed))) => self.hear(number, message, handed),
+                Ok(None) => return self.hung_up(number),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                // A message of which a descriptor could not be taken is not there; the rest is.
+                Err(_) => return self.hung_up(number),
+            }
+        }
+    }
+
+    fn hear(&mut self, number: u64, message: Message, handed: Vec<OwnedFd>) {
+        let Some(guest) = self.guests.get_mut(&number) else {
+            return;
+        };
+        match (message, guest.session.clone()) {
+            (Message::Join { session }, None) => {
+                guest.session = Some(session.clone());
+                // What an earlier holder parked is none of a new one's that did not take it.
+                let vault = Vault {
+                    holder: Some(number),
+                    ..Vault::default()
+                };
+                self.vaults.insert(session, vault);
+            }
+            (Message::Park { key, what }, Some(session)) => {
+                if let Some(vault) = self.vault(number, &session) {
+                    vault.parked.insert(
+                        key,
+                        Parked {
+                            what,
+                            descriptors: handed,
+                        },
+                    );
+                }
+            }
+            (Message::Unpark { key }, Some(session)) => {
+                if let Some(vault) = self.vault(number, &session) {
+                    vault.parked.remove(&key);
+                }
+            }
+            (Message::Serving {}, Some(session)) => {
+                guest.served = true;
+                if let Some(vault) = self.vault(number, &session) {
+                    vault.unserved = 0;
+                }
+            }
+            (Message::Leave {}, Some(session)) => {
+                if self.vault(number, &session).is_some() {
+                    self.vaults.remove(&session);
+                }
+            }
+            (Message::Query { session }, _) => {
+                let soon = |vault: &Vault| vault.due.is_none();
+                let held = self.vaults.get(&session).is_some_and(soon);
+                self.send(number, Message::Held { held }, Vec::new());
+            }
+            _ => {}
+        }
+    }
+
+    /// What is parked of the session, if this guest holds it.
+    fn vault(&mut self, number: u64, session: &str) -> Option<&mut Vault> {
+        let vault = self.vaults.get_mut(session)?;
+        (vault.holder == Some(number)).then_some(vault)
+    }
+
+    /// The other end is closed. A holder that did not say that it leaves is dying.
+    fn hung_up(&mut self, number: u64) {
+        let Some(guest) = self.guests.get_mut(&number) else {
+            return;
+        };
+        if let Some(connection) = guest.connection.take() {
+            let _ = epoll::delete(&self.epoll, &connection);
+        }
+        let session = guest.session.clone();
+        let holds = session.is_some_and(|session| self.vault(number, &session).is_some());
+        let watched = holds
+            && self.guests.get(&number).is_some_and(|guest| {
+                let data = epoll::EventData::new_u64(number << 1 | 1);
+                epoll::add(&self.epoll, &guest.process, data, epoll::EventFlags::IN).is_ok()
+            });
+        if !watched {
+            self.guests.remove(&number);
+        }
+    }
+
+    /// A holder is dead: what it held is handed to the next one.
+    fn died(&mut self, number: u64) {
+        let Some(guest) = self.guests.remove(&number) else {
+            return;
+        };
+        let _ = epoll::delete(&self.epoll, &guest.process);
+        let Some(session) = guest.session else {
+            return;
+        };
+        let Some(vault) = self.vault(number, &session) else {
+            return;
+        };
+        vault.holder = None;
+        if !guest.served {
+            vault.unserved += 1;
+        }
+        let pause = match vault.unserved.checked_sub(UNSERVED) {
+            None => Duration::ZERO,
+            Some(more) => PAUSE
+                .saturating_mul(2_u32.saturating_pow(more))
+                .min(LONGEST_PAUSE),
+        };
+        if pause.is_zero() {
+            self.relaunch(&session);
+        } else {
+            vault.due = Some(Instant::now() + pause);
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        let due = self
+            .vaults
+            .iter()
+            .filter(|(_, vault)| vault.due.is_some_and(|due| due <= now));
+        let due: Vec<String> = due.map(|(session, _)| session.clone()).collect();
+        for session in due {
+            self.relaunch(&session);
+        }
+    }
+
+    /// Starts a holder of the session and hands it what is parked; copies stay here.
+    fn relaunch(&mut self, session: &str) {
+        if self.try_relaunch(session).is_err()
+            && let Some(vault) = self.vaults.get_mut(session)
+        {
+            // No process, no descriptor: perhaps later.
+            vault.due = Some(Instant::now() + PAUSE);
+        }
+    }
+
+    fn try_relaunch(&mut self, session: &str) -> io::Result<()> {
+        let (ours, theirs) = socket::pair_for_messages()?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        let Some(vault) = self.vaults.get(session) else {
+            return Ok(());
+        };
+        let environment = vault.parked.get(ENVIRONMENT);
+        let environment = environment.and_then(|parked| parked.descriptors.first());
+        let environment = environment.map(read_environment).transpose()?;
+        let process = start_holder(session, theirs, environment.unwrap_or_default())?;
+        let mut handed = Vec::new();
+        for (key, parked) in &vault.parked {
+            let copies = parked.descriptors.iter().map(OwnedFd::try_clone);
+            let copies = copies.collect::<io::Result<Vec<_>>>()?;
+            let (key, what) = (key.clone(), parked.what.clone());
+            handed.push((Message::Handed { key, what }, copies));
+        }
+        let number = self.admit(ours, process, Some(session.to_owned()))?;
+        if let Some(vault) = self.vaults.get_mut(session) {
+            (vault.holder, vault.due) = (Some(number), None);
+        }
+        handed.push((Message::HandedAll {}, Vec::new()));
+        for (message, copies) in handed {
+            self.send(number, message, copies);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, number: u64, message: Message, descriptors: Vec<OwnedFd>) {
+        if let Some(guest) = self.guests.get_mut(&number) {
+            guest.unsent.push_back((message, descriptors));
+            self.flush(number);
+        }
+    }
+
+    fn flush(&mut self, number: u64) {
+        let Some(guest) = self.guests.get_mut(&number) else {
+            return;
+        };
+        let Some(connection) = &guest.connection else {
+            return;
+        };
+        while let Some((message, descriptors)) = guest.unsent.front() {
+            let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            match message::send(connection, message, &descriptors) {
+                Ok(()) => drop(guest.unsent.pop_front()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // Its end is heard when it is read.
+                Err(_) => guest.unsent.clear(),
+            }
+        }
+        let out = if guest.unsent.is_empty() {
+            epoll::EventFlags::empty()
+        } else {
+            epoll::EventFlags::OUT
+        };
+        let data = epoll::EventData::new_u64(number << 1);
+        let _ = epoll::modify(&self.epoll, connection, data, epoll::EventFlags::IN | out);
+    }
+}
+
+/// The environment that a holder was started with: entries with a NUL behind each.
+fn read_environment(file: &OwnedFd) -> io::Result<Vec<CString>> {
+    let len = rustix::fs::fstat(file)?.st_size;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    let read = rustix::io::pread(file, &mut bytes, 0)?;
+    let entries = bytes[..read].split(|byte| *byte == 0);
+    let entries = entries.filter(|entry| !entry.is_empty());
+    Ok(entries
+        .filter_map(|entry| CString::new(entry).ok())
+        .collect())
+}
+
+/// A holder that adopts: its pidfd.
+fn start_holder(session: &str, connection: OwnedFd, env: Vec<CString>) -> io::Result<OwnedFd> {
+    let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let program = Program {
+        executable: c"/proc/self/exe".to_owned(),
+        argv: vec![
+            c"session".to_owned(),
+            c"__hold".to_owned(),
+            CString::new(session)?,
+            c"adopt".to_owned(),
+        ],
+        env,
+        directory: c"/".to_owned(),
+        stdio: ChildStdio::Pipes {
+            stdin: connection,
+            stdout: null()?,
+            stderr: null()?,
+        },
+        umask: 0o077,
+        limits: Vec::new(),
+    };
+    let gated = spawn::spawn(&program, None).map_err(io::Error::other)?;
+    let started = gated.open()?;
+    Ok(started.pidfd)
+}

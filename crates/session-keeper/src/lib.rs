@@ -1,0 +1,96 @@
+//! The keeper: one small process for all sessions of a user, so that the death of a holder is nobody else's.
+//!
+//! Holders park copies of their descriptors with it: terminals, pipes, rings, sockets, pidfds. A holder that is killed
+//! leaves its processes unharmed, for nothing that they are connected to was closed, and the keeper starts another one,
+//! which takes everything over (`docs/adr/0022-the-keeper.md`). It is in the path of no command, knows nothing of what
+//! it keeps, and when it is killed itself the next holder that notices starts another, with which all park again.
+//!
+//! | file | duty |
+//! | --- | --- |
+//! | `message` | what holders and keeper say |
+//! | `join` | the way to the keeper, also where there is none |
+//! | `keeper` | what is parked, and who gets it |
+
+mod join;
+mod keeper;
+mod message;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::ExitCode;
+
+use rustix::process::Signal;
+use session_store::Root;
+
+pub use join::{has_parked, join};
+pub use message::{Message, receive, send};
+
+/// The key under which a holder parks its environment: a file of entries with a NUL behind each. The next holder of the
+/// session is started with it.
+pub const ENVIRONMENT: &str = "environment";
+
+/// The hidden role `session __keep PATH` for the state directory `path`.
+///
+/// Inherited: descriptor 0, the listening socket.
+pub fn run(path: &Path) -> ExitCode {
+    match keep(path) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody is there to be told; the holders start another.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn keep(path: &Path) -> io::Result<()> {
+    session_sys::process::close_inherited()?;
+    let listener = session_sys::process::take_inherited(0)?;
+    session_sys::process::set_name(c"session-keeper")?;
+    // Holders that it starts are nobody's to wait for.
+    session_sys::event::ignore(Signal::CHILD.as_raw())?;
+    // A login that ends takes nobody along; a machine that goes down asks, and is not to wait.
+    for signal in session_sys::event::fatal() {
+        if signal != Signal::TERM.as_raw() {
+            let _ = session_sys::event::ignore(signal);
+        }
+    }
+    raise_open_files();
+    let mut keeper = keeper::Keeper::new(listener)?;
+    keeper.run(|listener| may_leave(path, listener))
+}
+
+/// Some ten descriptors a session: as many as the system allows.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, most);
+}
+
+/// Gives up the socket, unless somebody is waiting there. Who comes later finds it gone and starts another keeper.
+fn may_leave(path: &Path, listener: BorrowedFd<'_>) -> bool {
+    let left = (|| {
+        let Ok(Some(root)) = Root::open_existing(path) else {
+            return Ok(true);
+        };
+        let directory = root.keeper().map_err(io::Error::other)?;
+        let _starter = join::locked(directory.as_fd())?;
+        let mut fds = [rustix::event::PollFd::new(
+            &listener,
+            rustix::event::PollFlags::IN,
+        )];
+        let now = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if rustix::event::poll(&mut fds, Some(&now))? > 0 {
+            return Ok(false);
+        }
+        let flags = rustix::fs::AtFlags::empty();
+        let _ = rustix::fs::unlinkat(&directory, "socket", flags);
+        Ok::<_, io::Error>(true)
+    })();
+    left.unwrap_or(false)
+}
