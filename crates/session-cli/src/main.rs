@@ -12,5 +12,10 @@ fn main() -> ExitCode {
         let size = arguments.next().and_then(|size| size.into_string().ok());
         return session_holder::run(&id, size.as_deref());
     }
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == "__keep") {
+        let path = arguments.next().unwrap_or_default();
+        return session_keeper::run(path.as_ref());
+    }
     session_cli::run(std::env::args_os())
 }

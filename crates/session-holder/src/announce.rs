@@ -97,6 +97,7 @@ impl Holder {
             self.note(format!("`ls` shows old news: {error}"));
         }
         self.show_in_sess(&status);
+        self.save();
         let notice = Notice::Changed(status);
         let subscribers: Vec<u64> = self
             .connections

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The restart attributes of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -26,7 +28,7 @@ pub(crate) enum Verdict {
 }
 
 /// The restarts of the recent past.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Budget {
     /// When they happened, oldest first, none older than the window.
     recent: VecDeque<Duration>,

@@ -35,6 +35,8 @@ impl Holder {
                     };
                     self.child_ended(pid, exit);
                 }
+                // What was adopted is not ours to reap: it is over when it is proven to be.
+                Ok(Reaped::NoChildren) if self.has_adopted() => return,
                 Ok(Reaped::NoChildren) => {
                     if !self.childless {
                         self.childless = true;
@@ -47,7 +49,7 @@ impl Holder {
         }
     }
 
-    fn child_ended(&mut self, pid: i32, exit: Exit) {
+    pub(crate) fn child_ended(&mut self, pid: i32, exit: Exit) {
         let Some(id) = self
             .processes
             .values()
@@ -79,6 +81,17 @@ impl Holder {
         } else {
             self.end_outputs(id);
             self.forget_ended();
+            self.save();
+        }
+        self.unpark_run(id);
+    }
+
+    /// A process has ended, and what became of it is written down.
+    fn unpark_run(&mut self, id: ProcessId) {
+        // Another may run in its place already.
+        if !self.runs(id) {
+            self.parking.unpark(crate::parking::run_key(id));
+            self.park_again(id);
         }
     }
 
@@ -112,7 +125,8 @@ impl Holder {
         };
         let pty = process.is_pty();
         if let Some(run) = process.run.take() {
-            for fd in run.report.iter().chain(&run.input) {
+            let pidfd = (!run.is_child).then_some(&run.pidfd);
+            for fd in run.report.iter().chain(&run.input).chain(pidfd) {
                 let _ = rustix::event::epoll::delete(&self.epoll, fd);
             }
         }

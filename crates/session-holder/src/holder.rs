@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use session_protocol::{Error, ProcessId, Size, StreamId};
 use session_store::{Name, Owned, Spec};
@@ -19,6 +20,7 @@ use session_sys::spawn::Limit;
 
 use crate::connection::Connection;
 use crate::lookout::Lookout;
+use crate::parking::Parking;
 use crate::process::Process;
 use crate::screens::Unsettled;
 use crate::supervision::{State, Supervision};
@@ -44,6 +46,12 @@ pub(crate) struct Holder {
     pub(crate) owned: Owned,
     /// The session's cgroup, where one can be had.
     pub(crate) group: Option<Group>,
+    /// Tells when that is empty, of a session that was adopted.
+    pub(crate) group_events: Option<OwnedFd>,
+    /// What the keeper has, should we be killed.
+    pub(crate) parking: Parking,
+    /// An earlier holder was killed, and some of what it started is no descendant of ours.
+    pub(crate) adopted: bool,
     /// The caller's umask, for the processes; our own lets nobody else in.
     pub(crate) umask: u32,
     /// The caller's limits, for the processes.
@@ -94,7 +102,7 @@ pub(crate) struct Holder {
 }
 
 /// What `status` tells beside the state.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) started_at: Option<session_protocol::Timestamp>,
     pub(crate) started_boottime_ms: Option<u64>,
@@ -116,6 +124,10 @@ pub(crate) struct Timers {
     pub(crate) leaving: Option<Instant>,
     /// Silence that somebody waits for.
     pub(crate) silence: Option<Instant>,
+    /// Looking for a keeper again.
+    pub(crate) parking: Option<Instant>,
+    /// An adopted process has ended, and nobody has reaped it yet.
+    pub(crate) unreaped: Option<Instant>,
 }
 
 impl Timers {
@@ -126,6 +138,8 @@ impl Timers {
             self.patience,
             self.leaving,
             self.silence,
+            self.parking,
+            self.unreaped,
         ]
         .into_iter()
         .flatten()
@@ -182,6 +196,9 @@ impl Holder {
             .ok(),
             owned: parts.owned,
             group: None,
+            group_events: None,
+            parking: Parking::default(),
+            adopted: false,
             umask: parts.umask,
             limits: parts.limits,
             first_size: parts.size,
@@ -282,6 +299,12 @@ impl Holder {
             Token::Source(number) => drop(self.take_output(number)),
             Token::Input(process) => self.give_input(process),
             Token::Report(process) => self.take_report(process),
+            Token::Ended(process) => {
+                self.look_after(process);
+                self.reap();
+            }
+            Token::Keeper => self.hear_keeper(),
+            Token::Group => self.reap(),
         }
     }
 
@@ -301,6 +324,12 @@ impl Holder {
         }
         if due(&mut self.timers.leaving) {
             self.leave_behind();
+        }
+        if due(&mut self.timers.parking) {
+            self.find_keeper();
+        }
+        if due(&mut self.timers.unreaped) {
+            self.give_up_reaping();
         }
     }
 

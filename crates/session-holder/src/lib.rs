@@ -4,6 +4,8 @@
 //! | file | duty |
 //! | --- | --- |
 //! | `startup` | from `session __hold ID` to the loop |
+//! | `parking`, `handover` | what the keeper has, should this holder be killed |
+//! | `adopt` | from what a killed holder left to the loop |
 //! | `holder` | what a holder owns, and the loop |
 //! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
 //! | `supervise`, `whole_tree`, `ends` | carry the table's actions out |
@@ -21,6 +23,7 @@
 //! | `shown` | what scripts around `sess` read |
 //! | `reclaim` | ends what a killed holder left |
 
+mod adopt;
 mod announce;
 mod attachment;
 mod budget;
@@ -29,11 +32,13 @@ mod connection;
 mod ends;
 mod environment;
 mod given;
+mod handover;
 mod holder;
 mod lent;
 mod limits;
 mod lookout;
 mod output;
+mod parking;
 mod process;
 mod process_calls;
 mod program;
@@ -95,11 +100,23 @@ pub enum Error {
 
 /// The hidden role `session __hold ID [COLUMNSxLINES]`, with the size of the main process's terminal until somebody attaches.
 ///
-/// Inherited: descriptor 0, the first client's connection, and the environment, limits and umask for its processes. Over that
+/// With `adopt` in the place of the size, descriptor 0 is the keeper's connection, which hands over what a killed holder left.
+///
+/// Else inherited: descriptor 0, the first client's connection, and the environment, limits and umask for its processes. Over that
 /// connection comes the session's `live` file, locked, with one byte that belongs to nothing else; it also says where the
 /// session's directory is.
 pub fn run(_id: &str, size: Option<&str>) -> ExitCode {
     let mut client = None;
+    if size == Some("adopt") {
+        return match adopt::adopt() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // The keeper tries again; the diagnostics are where somebody may look.
+                startup::report(&error);
+                ExitCode::FAILURE
+            }
+        };
+    }
     let size = size.and_then(|size| size.parse().ok()).unwrap_or_default();
     match startup::hold(&mut client, size) {
         Ok(()) => ExitCode::SUCCESS,

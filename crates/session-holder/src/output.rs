@@ -71,6 +71,11 @@ impl Output {
         }
     }
 
+    /// What the keeper has of it.
+    pub(crate) fn parked(&self) -> (Channel, &Ring) {
+        (self.stream.channel(), &self.ring)
+    }
+
     /// Offset behind the last byte.
     pub(crate) fn head(&self) -> u64 {
         self.ring.head()

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use session_protocol::{ByteString, Channel, Code, Error, Exit, ProcessId, Size, Stdio, StreamId};
 use session_store::log::LogWriter;
-use session_sys::spawn::{self, ChildStdio, Started};
+use session_sys::identity::Identity;
+use session_sys::spawn::{self, ChildStdio, Gated, Started};
 
 use crate::given::Given;
 use crate::output::{Output, nonblocking};
@@ -31,6 +32,12 @@ pub(crate) struct Process {
 /// A living process.
 pub(crate) struct Run {
     pub(crate) pid: i32,
+    /// Which process of all that had or will have this number.
+    pub(crate) identity: Option<Identity>,
+    /// Fires when it has ended.
+    pub(crate) pidfd: OwnedFd,
+    /// We started it, and are told how it ended.
+    pub(crate) is_child: bool,
     /// Says whether the command was executed; gone once it has.
     pub(crate) report: Option<OwnedFd>,
     /// Where keys and input go; `None` once closed.
@@ -190,7 +197,7 @@ pub(crate) fn start(
     launch: &Launch<'_>,
     stdio: ChildStdio,
     cgroup: Option<&session_sys::cgroup::Group>,
-    record: impl FnOnce(i32) -> Result<(), Error>,
+    record: impl FnOnce(&Gated) -> Result<(), Error>,
 ) -> Result<(Started, bool), Error> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         Error::new(Code::Limit, format!("{what}: {error}"))
@@ -199,12 +206,18 @@ pub(crate) fn start(
     let into = cgroup.filter(|group| group.is_fresh());
     let gated = spawn::spawn(&program, into.map(|group| group.fd()))
         .map_err(|error| failed("cannot start a process", &error))?;
-    record(gated.pid())?;
+    record(&gated)?;
     let in_cgroup = gated.in_cgroup() || cgroup.is_some_and(|group| group.add(gated.pid()).is_ok());
     let started = gated
         .open()
         .map_err(|error| failed("cannot start a process", &error))?;
     Ok((started, in_cgroup))
+}
+
+/// Which process `pid` is, a child of ours.
+pub(crate) fn identity(boot_id: [u8; 16], pid: i32) -> Result<Identity, Error> {
+    Identity::in_boot(boot_id, pid)
+        .map_err(|error| Error::new(Code::Io, format!("cannot identify process {pid}: {error}")))
 }
 
 /// Ends a process that was started but cannot be kept, and waits until it is dead: nothing may be started while

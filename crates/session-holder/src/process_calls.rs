@@ -1,5 +1,6 @@
 //! What clients ask of single processes: to watch one, to signal it, to read what it said, to run a further one.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -311,12 +312,19 @@ impl Holder {
             self.owned.session().directory_fd(),
             &process::directory(process_id),
         );
+        let rings = process::rings(stdio)?;
+        let parked: Vec<_> = process::channels(stdio)
+            .iter()
+            .copied()
+            .zip(&rings)
+            .collect();
+        let _ = self.parking.park_ends(process_id, &ends, &parked);
         let outputs = process::outputs(
             self.owned.session().directory_fd(),
             process_id,
             stdio,
             spec.log_limit,
-            process::rings(stdio)?,
+            rings,
         )?;
         let launch = Launch {
             executable: &executable,
@@ -327,8 +335,16 @@ impl Holder {
             inherited: &self.limits,
             limits: &spec.limits,
         };
-        // Spawned processes are not restarted, so nothing could double them: their identity is not recorded.
-        let (started, _) = process::start(&launch, theirs, self.group.as_ref(), |_| Ok(()))?;
+        // Spawned processes are not restarted, so nothing could double them: their identity is not on disk.
+        let (boot_id, parking) = (self.boot_id, &self.parking);
+        let mut known = None;
+        let (started, _) = process::start(&launch, theirs, self.group.as_ref(), |gated| {
+            let identity = process::identity(boot_id, gated.pid())?;
+            let (pidfd, report) = (gated.as_fd(), Some(gated.report()));
+            let _ = parking.park_run(process_id, &identity, pidfd, report);
+            known = Some(identity);
+            Ok(())
+        })?;
         self.childless = false;
         self.next_process = process_id.0;
         let size = if let Stdio::Pty(size) = stdio {
@@ -350,12 +366,13 @@ impl Holder {
                 given: Given::default(),
             },
         );
-        if let Err(error) = self.run_process(process_id, started, ends) {
+        if let Err(error) = self.run_process(process_id, started, ends, known) {
             self.drop_streams(process_id);
             self.processes.remove(&process_id);
             let why = format!("cannot watch the new process: {error}");
             return Err(Error::new(Code::Limit, why));
         }
+        self.save();
         self.wait(
             number,
             id,

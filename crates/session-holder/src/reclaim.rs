@@ -120,12 +120,12 @@ pub fn left(owned: &Owned) -> usize {
 }
 
 /// What every process of the session was started with.
-fn cookie(owned: &Owned) -> Vec<u8> {
+pub(crate) fn cookie(owned: &Owned) -> Vec<u8> {
     format!("SESSION_ID={}", owned.record().id).into_bytes()
 }
 
 /// The cgroup that an earlier holder made, where it said that it is, or else below our own.
-fn group_of(owned: &Owned) -> Option<Group> {
+pub(crate) fn group_of(owned: &Owned) -> Option<Group> {
     let id = owned.record().id.to_string();
     let live = owned.session().read_live().ok().flatten();
     live.and_then(|live| {

@@ -306,6 +306,7 @@ impl Holder {
         ended.truncate(ended.len().saturating_sub(REMEMBERED));
         for id in ended {
             self.processes.remove(&id);
+            self.parking.unpark(crate::parking::streams_key(id));
             let _ = session_store::log::remove(
                 self.owned.session().directory_fd(),
                 &crate::process::directory(id),

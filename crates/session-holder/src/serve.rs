@@ -69,6 +69,7 @@ impl Holder {
                 let _ = epoll::delete(&self.epoll, &self.listener);
                 self.listener = listener;
                 self.shown = None;
+                let _ = self.park_listener();
                 self.publish();
             }
             Err(error) => self.note(format!("the socket is gone: {error}")),

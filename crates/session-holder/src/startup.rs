@@ -20,6 +20,9 @@ use crate::serve::BACKLOG;
 use crate::supervision::{Event, Rest, State};
 use crate::token::Token;
 
+/// The signals that mean something to a holder.
+pub(crate) const SIGNALS: [Signal; 3] = [Signal::CHLD, Signal::TERM, Signal::USR1];
+
 /// Holds the session whose `live` file is handed over, as [`crate::run`] describes.
 ///
 /// `client` is the first one, for as long as it is not served: it is told what went wrong.
@@ -27,11 +30,11 @@ pub(crate) fn hold(client: &mut Option<OwnedFd>, size: Size) -> Result<(), Error
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     process::close_inherited().map_err(step("let go of the caller's descriptors"))?;
     *client = Some(process::take_inherited(0).map_err(step("take over the first client"))?);
-    detach().map_err(step("detach from the caller"))?;
+    process::new_session().map_err(step("detach from the caller"))?;
+    settle_in().map_err(step("become the parent of every orphan"))?;
     let umask = process::set_umask(0o077);
     let limits = lift_limits();
-    let signals = SignalFd::new(&[Signal::CHLD, Signal::TERM, Signal::USR1].map(Signal::number))
-        .map_err(step("watch signals"))?;
+    let signals = SignalFd::new(&SIGNALS.map(Signal::number)).map_err(step("watch signals"))?;
 
     // Before the directory changes, in which its name may be meant.
     let diagnostics = diagnostics();
@@ -93,9 +96,8 @@ fn directory_of(lock: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(directory, flags, Mode::empty())?)
 }
 
-/// Out of the caller's terminal, process group and reach of its signals; parent of every orphan.
-fn detach() -> io::Result<()> {
-    process::new_session()?;
+/// Out of reach of signals that are for others; parent of every orphan.
+pub(crate) fn settle_in() -> io::Result<()> {
     process::set_name(c"session")?;
     process::become_subreaper()?;
     // A caller that ignores SIGCHLD (nohup, cron) would have the kernel reap our children unseen (wait(2)).
@@ -112,7 +114,7 @@ fn detach() -> io::Result<()> {
 
 /// The caller's limits are for its command: a holder that runs into them would take its session along. It goes to
 /// what is allowed, and gives the processes what the caller had.
-fn lift_limits() -> Vec<Limit> {
+pub(crate) fn lift_limits() -> Vec<Limit> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let lifted = [
         (Resource::Cpu, 0),
@@ -147,7 +149,7 @@ fn lift_limits() -> Vec<Limit> {
 }
 
 /// The file that `SESSION_LOG` names, if it names one that can be written; standard error goes there.
-fn diagnostics() -> Option<OwnedFd> {
+pub(crate) fn diagnostics() -> Option<OwnedFd> {
     use rustix::fs::{Mode, OFlags};
     let path = std::env::var_os("SESSION_LOG").filter(|path| !path.is_empty())?;
     // Never waiting for a FIFO's reader, never through a link that someone else put there.
@@ -160,11 +162,21 @@ fn diagnostics() -> Option<OwnedFd> {
     rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)).ok()
 }
 
+/// Why there is no holder, where `SESSION_LOG` says.
+pub(crate) fn report(error: &Error) {
+    if let Some(log) = diagnostics() {
+        use std::io::Write as _;
+        let now = session_protocol::Timestamp::now();
+        let _ = writeln!(std::fs::File::from(log), "{now} session: {error}");
+    }
+}
+
 impl Holder {
     /// Starts the main process, then opens the door.
     fn begin(&mut self, client: &mut Option<OwnedFd>) -> io::Result<()> {
         self.group = Group::create(&self.owned.record().id.to_string()).ok();
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
+        self.join_keeper();
         if let Err(error) = self.apply(Event::Start) {
             self.start_error = Some(error);
         }
@@ -184,6 +196,7 @@ impl Holder {
         for starter in starters {
             self.serve(starter, EventFlags::IN);
         }
+        self.park_all();
         self.publish();
         // What starting took is given back once all is quiet.
         self.not_quiet();
@@ -191,7 +204,8 @@ impl Holder {
     }
 
     /// Nothing is left: so is nothing of ours.
-    fn end(self) {
+    pub(crate) fn end(self) {
+        let _ = self.parking.say(&session_keeper::Message::Leave {}, &[]);
         if let Some(group) = &self.group {
             let _ = group.remove();
         }

@@ -2,6 +2,7 @@
 //! becomes events.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,10 @@ use session_sys::identity::Identity;
 use crate::budget::Limits;
 use crate::given::Given;
 use crate::holder::{Holder, Source, Until};
+use crate::output::Output;
 use crate::process::{self, Process, Run};
 use crate::program::{self, Launch};
+use crate::ring::Ring;
 use crate::supervision::{Action, Event, Policy, Refusal, Rest, Rules, State, Supervision};
 use crate::token::Token;
 
@@ -148,10 +151,12 @@ impl Holder {
     }
 
     /// Starts the main process. A failure becomes an event, as it does when it shows only later.
-    fn spawn_main(&mut self) {
+    pub(crate) fn spawn_main(&mut self) {
         self.facts.retry_boottime_ms = None;
         self.timers.supervision = None;
         self.start_error = None;
+        // Who finds a process finds that it was being started.
+        self.save();
         if let Err(error) = self.try_spawn_main() {
             self.spawn_failed(error);
         }
@@ -208,6 +213,7 @@ impl Holder {
             limits: &spec.limits,
         };
         let (ends, theirs) = process::ends(stdio)?;
+        let rings = self.park_main(stdio, &ends)?;
         if let Some(group) = self.group.as_ref().filter(|group| !group.is_fresh())
             && let Ok(renewed) = group.renewed()
         {
@@ -216,34 +222,69 @@ impl Holder {
         self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
         // Also a child that never gets past its gate has to be collected before the group is removed.
         self.childless = false;
-        let (owned, boot_id) = (&self.owned, self.boot_id);
-        let (started, in_cgroup) = process::start(&launch, theirs, self.group.as_ref(), |pid| {
-            let identity = Identity::in_boot(boot_id, pid).map_err(|error| {
-                Error::new(Code::Io, format!("cannot identify process {pid}: {error}"))
-            })?;
+        let (owned, boot_id, parking) = (&self.owned, self.boot_id, &self.parking);
+        let mut known = None;
+        let (started, in_cgroup) = process::start(&launch, theirs, self.group.as_ref(), |gated| {
+            let identity = process::identity(boot_id, gated.pid())?;
             owned
                 .write_identity(&identity)
-                .map_err(|error| Error::new(Code::Io, error.to_string()))
+                .map_err(|error| Error::new(Code::Io, error.to_string()))?;
+            // Who adopts waits for what is at its gate; what the keeper does not take is ended instead.
+            let _ = parking.park_run(
+                ProcessId::MAIN,
+                &identity,
+                gated.as_fd(),
+                Some(gated.report()),
+            );
+            known = Some(identity);
+            Ok(())
         })?;
         if !in_cgroup {
             self.leave_group();
         }
         // Its log is opened while it already executes. What fails from here on must not leave it behind.
         let pidfd = started.pidfd.try_clone();
-        let connected = self.connect_main(stdio, size, started, ends);
+        let connected = self.connect_main((stdio, size), started, ends, rings, known);
         if let (Err(_), Ok(pidfd)) = (&connected, pidfd) {
             process::abort(&pidfd);
         }
         connected
     }
 
+    /// Leaves with the keeper what the main process is about to be connected to. The rings, where it needs new ones.
+    fn park_main(
+        &self,
+        stdio: Stdio,
+        ends: &process::Ends,
+    ) -> Result<Option<Vec<Ring>>, Error> {
+        let main = self.processes.get(&ProcessId::MAIN);
+        let kept = main.filter(|main| main.outputs.len() == process::channels(stdio).len());
+        let new = match kept {
+            Some(_) => None,
+            None => Some(process::rings(stdio)?),
+        };
+        let channels = process::channels(stdio).iter().copied();
+        let rings: Vec<_> = match (&new, kept) {
+            (Some(new), _) => channels.zip(new).collect(),
+            (None, kept) => kept
+                .iter()
+                .flat_map(|main| &main.outputs)
+                .map(Output::parked)
+                .collect(),
+        };
+        // Without a keeper it runs all the same, and `status` says so.
+        let _ = self.parking.park_ends(ProcessId::MAIN, ends, &rings);
+        Ok(new)
+    }
+
     /// Gives the started main process its streams: those that it had, or new ones.
     fn connect_main(
         &mut self,
-        stdio: Stdio,
-        size: Size,
+        (stdio, size): (Stdio, Size),
         started: session_sys::spawn::Started,
         ends: process::Ends,
+        rings: Option<Vec<Ring>>,
+        identity: Option<Identity>,
     ) -> Result<(), Error> {
         let command = self.in_force.command.clone();
         let paths = (
@@ -251,13 +292,9 @@ impl Holder {
             self.in_force.directory.as_os_str().to_owned().into(),
         );
         let log_limit = self.in_force.log_limit;
-        let wanted = match stdio {
-            Stdio::Pty(_) => 1,
-            Stdio::Pipes => 2,
-        };
         let mut last = self.processes.remove(&ProcessId::MAIN);
         last.iter_mut().for_each(Process::journal);
-        let kept = last.filter(|main| main.outputs.len() == wanted);
+        let kept = last.filter(|_| rings.is_none());
         let mut main = match kept {
             Some(main) => main,
             None => {
@@ -272,7 +309,7 @@ impl Holder {
                         ProcessId::MAIN,
                         stdio,
                         log_limit,
-                        process::rings(stdio)?,
+                        rings.map_or_else(|| process::rings(stdio), Ok)?,
                     )?,
                     size,
                     answerer: None,
@@ -293,7 +330,7 @@ impl Holder {
         self.facts.started_at = Some(Timestamp::now());
         self.facts.started_boottime_ms = Some(session_sys::process::boottime_ms());
         self.processes.insert(ProcessId::MAIN, main);
-        self.run_process(ProcessId::MAIN, started, ends)
+        self.run_process(ProcessId::MAIN, started, ends, identity)
             .map_err(|error| {
                 Error::new(
                     Code::Limit,
@@ -308,9 +345,10 @@ impl Holder {
         id: ProcessId,
         started: session_sys::spawn::Started,
         ends: process::Ends,
+        identity: Option<Identity>,
     ) -> io::Result<()> {
         let pidfd = started.pidfd.try_clone()?;
-        self.try_run_process(id, started, ends)
+        self.try_run_process(id, started, ends, identity)
             .inspect_err(|_| process::abort(&pidfd))
     }
 
@@ -319,6 +357,7 @@ impl Holder {
         id: ProcessId,
         started: session_sys::spawn::Started,
         ends: process::Ends,
+        identity: Option<Identity>,
     ) -> io::Result<()> {
         self.watch(&started.report, Token::Report(id), EventFlags::IN)?;
         let streams: Vec<_> = self
@@ -342,6 +381,9 @@ impl Holder {
             process.exit = None;
             process.run = Some(Run {
                 pid: started.pid,
+                identity,
+                pidfd: started.pidfd,
+                is_child: true,
                 report: Some(started.report),
                 input: Some(ends.input),
                 closing: false,
@@ -395,6 +437,10 @@ impl Holder {
         let stuck = self.killing.is_some_and(|since| since.elapsed() > STUCK);
         if !stuck {
             self.happened(Event::Timer);
+            if self.adopted {
+                // The end of what is not ours to reap is looked for.
+                self.reap();
+            }
             return;
         }
         let left = self.living_named();

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use session_protocol::{Desired, Exit};
 
 use crate::budget::{Budget, Limits, Verdict};
@@ -39,7 +40,7 @@ pub(crate) struct Rules {
 }
 
 /// Why nothing runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Rest {
     /// It was never started.
     NotStarted,
@@ -52,7 +53,7 @@ pub(crate) enum Rest {
 }
 
 /// What follows once every process has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Then {
     /// Nothing: `stop`.
     Stop,
@@ -63,7 +64,7 @@ pub(crate) enum Then {
 }
 
 /// Where the main process stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
     /// Nothing runs and nothing is planned.
     Down(Rest),
@@ -160,7 +161,7 @@ pub(crate) enum Refusal {
 pub(crate) const KILL_AGAIN: Duration = Duration::from_millis(20);
 
 /// The state machine of one main process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Supervision {
     state: State,
     budget: Budget,
@@ -172,6 +173,14 @@ impl Supervision {
             state: State::Down(rest),
             budget: Budget::default(),
         }
+    }
+
+    /// A main process that was begun by a holder of whose state nothing is left.
+    pub(crate) fn adopt_start(&mut self) {
+        self.state = State::Starting {
+            asked: false,
+            before: None,
+        };
     }
 
     pub(crate) fn state(&self) -> State {

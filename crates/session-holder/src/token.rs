@@ -14,6 +14,12 @@ pub(crate) enum Token {
     Input(ProcessId),
     /// Whether a process executed its command.
     Report(ProcessId),
+    /// An adopted process has ended, or was reaped.
+    Ended(ProcessId),
+    /// The keeper said something, or is gone.
+    Keeper,
+    /// What is in the session's cgroup has changed.
+    Group,
 }
 
 impl Token {
@@ -21,22 +27,28 @@ impl Token {
         match self {
             Self::Signals => 0,
             Self::Listener => 1,
-            Self::Connection(number) => number << 3 | 2,
-            Self::Source(number) => number << 3 | 3,
-            Self::Input(process) => u64::from(process.0) << 3 | 4,
-            Self::Report(process) => u64::from(process.0) << 3 | 5,
+            Self::Connection(number) => number << 4 | 2,
+            Self::Source(number) => number << 4 | 3,
+            Self::Input(process) => u64::from(process.0) << 4 | 4,
+            Self::Report(process) => u64::from(process.0) << 4 | 5,
+            Self::Ended(process) => u64::from(process.0) << 4 | 6,
+            Self::Keeper => 7,
+            Self::Group => 8,
         }
     }
 
     pub(crate) fn unpack(packed: u64) -> Self {
-        let number = packed >> 3;
-        match packed & 7 {
+        let number = packed >> 4;
+        match packed & 15 {
             0 => Self::Signals,
             1 => Self::Listener,
             2 => Self::Connection(number),
             3 => Self::Source(number),
             4 => Self::Input(ProcessId(number as u32)),
-            _ => Self::Report(ProcessId(number as u32)),
+            5 => Self::Report(ProcessId(number as u32)),
+            6 => Self::Ended(ProcessId(number as u32)),
+            7 => Self::Keeper,
+            _ => Self::Group,
         }
     }
 }
@@ -54,6 +66,9 @@ mod tests {
             Token::Source(1 << 40),
             Token::Input(ProcessId(3)),
             Token::Report(ProcessId::MAIN),
+            Token::Ended(ProcessId(u32::MAX)),
+            Token::Keeper,
+            Token::Group,
         ] {
             assert_eq!(Token::unpack(token.pack()), token);
         }

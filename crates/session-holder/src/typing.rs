@@ -221,6 +221,7 @@ impl Holder {
     pub(crate) fn give_input(&mut self, process: ProcessId) {
         let mut full = false;
         let mut all_taken = true;
+        let mut closed = false;
         if let Some(Process {
             run: Some(run),
             given,
@@ -285,11 +286,13 @@ impl Holder {
                 run.input_watched = full && changed.is_ok();
             }
             // Not before the others' are taken, too: one client's end of input is not another's.
-            if run.closing && all_taken {
-                run.input = None;
-            }
+            closed = run.closing && all_taken && run.input.take().is_some();
         } else {
             self.forget_typed(process);
+        }
+        if closed {
+            // The keeper's copy would keep the process from seeing it.
+            self.park_again(process);
         }
         self.answer_writes();
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use session_protocol::{ByteString, Code, Error, Signal};
 use session_sys::cgroup::Group;
-use session_sys::tree;
+use session_sys::tree::{self, Roots};
 
 use crate::holder::Holder;
 use crate::supervision::Refusal;
@@ -16,9 +16,16 @@ use crate::supervision::Refusal;
 const FREEZING: Duration = Duration::from_secs(1);
 
 impl Holder {
+    /// Below which all processes of the session are.
+    fn roots(&self) -> Roots {
+        Roots {
+            above: rustix::process::getpid().as_raw_nonzero().get(),
+            others: self.strays(),
+        }
+    }
+
     pub(crate) fn living(&self) -> Vec<tree::Entry> {
-        let me = rustix::process::getpid().as_raw_nonzero().get();
-        let mut entries = tree::descendants(me).unwrap_or_default();
+        let mut entries = self.roots().processes().unwrap_or_default();
         entries.retain(|entry| !entry.has_ended());
         entries
     }
@@ -34,8 +41,7 @@ impl Holder {
     }
 
     pub(crate) fn sweep(&mut self, signal: Signal) -> Result<usize, Error> {
-        let me = rustix::process::getpid().as_raw_nonzero().get();
-        let signalled = tree::signal(me, signal.number()).map_err(|error| {
+        let signalled = tree::signal(&self.roots(), signal.number()).map_err(|error| {
             Error::new(
                 Code::Io,
                 format!("cannot signal the session's processes: {error}"),
@@ -91,13 +97,12 @@ impl Holder {
     /// Freezes every process, or none.
     pub(crate) fn freeze(&mut self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::new(Code::Io, format!("cannot suspend: {error}"));
-        let me = rustix::process::getpid().as_raw_nonzero().get();
         // The group first: none of its processes forks any more then, so what is listed is all of them.
         let frozen = match &self.group {
             Some(group) => freeze_group(group).and_then(|()| group.processes()),
             None => Ok(Vec::new()),
         };
-        match frozen.and_then(|frozen| tree::stop(me, &frozen)) {
+        match frozen.and_then(|frozen| tree::stop(&self.roots(), &frozen)) {
             Ok(stopped) if stopped.denied.is_empty() => Ok(()),
             Ok(stopped) => {
                 self.note(format!("not ours to suspend: PID {:?}", stopped.denied));
@@ -111,7 +116,6 @@ impl Holder {
     }
 
     pub(crate) fn thaw(&mut self) {
-        let me = rustix::process::getpid().as_raw_nonzero().get();
         // Those of the group that a person stopped (Ctrl-Z) stay as they were.
         let inside = self
             .group
@@ -119,7 +123,7 @@ impl Holder {
             .and_then(|group| group.processes().ok())
             .unwrap_or_default();
         // Those outside first: a shell that wakes before its job would take the job for stopped.
-        let _ = tree::resume(me, &inside);
+        let _ = tree::resume(&self.roots(), &inside);
         let thawed = self.group.as_ref().map(|group| group.freeze(false));
         if let Some(Err(error)) = thawed {
             self.note(format!("cannot thaw: {error}"));

@@ -8,7 +8,7 @@ use session_protocol::Status;
 use session_sys::identity::Identity;
 
 use crate::session::{HOLDER, OWNER};
-use crate::{Error, Live, Name, Record, Result, Root, Session, files};
+use crate::{Error, Live, Name, Record, Result, Session, files};
 
 /// A session that nobody else writes while this lives.
 #[derive(Debug)]
@@ -29,14 +29,8 @@ impl Owned {
 
     /// What a holder is started with: the session's directory and the open `live` with its lock.
     pub fn from_inherited(directory: OwnedFd, lock: OwnedFd) -> Result<Self> {
-        let root = Root::around(directory.as_fd())?;
-        let path = files::path_of(directory.as_fd());
-        let id = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse().ok());
-        let id = id.ok_or_else(|| Error::refused(&path, "it is not a session's directory"))?;
-        let session = Session::of(root, id, directory);
+        let session = Session::around(directory)?;
+        let path = session.path();
         let failed = |errno: Errno| Error::io("open", path.join("live"), errno);
         let inherited = rustix::fs::fstat(&lock).map_err(failed)?;
         let present = rustix::fs::statat(session.directory_fd(), "live", AtFlags::SYMLINK_NOFOLLOW)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::live::tests::live;
-use crate::{LastState, LogWriter, Spec, Wanted};
+use crate::{LastState, LogWriter, Root, Spec, Wanted};
 use session_protocol::{Channel, Desired, Exit, Scope, State, Timestamp};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

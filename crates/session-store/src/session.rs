@@ -45,6 +45,18 @@ impl Session {
         }
     }
 
+    /// The session whose directory this is.
+    pub fn around(directory: OwnedFd) -> Result<Self> {
+        let root = Root::around(directory.as_fd())?;
+        let path = files::path_of(directory.as_fd());
+        let id = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse().ok());
+        let id = id.ok_or_else(|| Error::refused(&path, "it is not a session's directory"))?;
+        Ok(Self::of(root, id, directory))
+    }
+
     /// Its id.
     pub fn id(&self) -> &Id {
         &self.id

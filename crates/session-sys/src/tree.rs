@@ -6,6 +6,7 @@
 
 mod cascade;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -173,6 +174,43 @@ impl Tree {
 /// All descendants of `root` (not itself), parents before their children; ended ones included, with state `Z`.
 pub fn descendants(root: i32) -> io::Result<Vec<Entry>> {
     Ok(Tree::below(root)?.entries())
+}
+
+/// Where all processes of something are found: below one, and below others that are no descendants of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// Itself none of them.
+    pub above: i32,
+    /// Themselves among them.
+    pub others: Vec<i32>,
+}
+
+impl Roots {
+    /// All that descends from `root`.
+    pub fn of(root: i32) -> Self {
+        Self {
+            above: root,
+            others: Vec::new(),
+        }
+    }
+
+    /// The processes, as [`descendants`] has them; each once.
+    pub fn processes(&self) -> io::Result<Vec<Entry>> {
+        let mut found = descendants(self.above)?;
+        let mut known: HashSet<i32> = found.iter().map(|entry| entry.pid).collect();
+        for root in &self.others {
+            match entry(*root) {
+                Ok(entry) if known.insert(*root) => found.push(entry),
+                Ok(_) => {}
+                // Gone; what descended from it does so no more.
+                Err(error) if is_absent(&error) => continue,
+                Err(error) => return Err(error),
+            }
+            let more = descendants(*root)?;
+            found.extend(more.into_iter().filter(|entry| known.insert(entry.pid)));
+        }
+        Ok(found)
+    }
 }
 
 /// Processes of our own user that were started with this environment entry (`NAME=value`), the caller included

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
-use super::{Entry, descendants, is_absent};
+use super::{Entry, Roots, is_absent};
 use crate::identity::open_pid;
 use crate::stat::{self, has_ended};
 
@@ -22,15 +22,15 @@ pub struct Signalled {
     pub denied: Vec<i32>,
 }
 
-/// Sends a signal once to each descendant that has not ended, parents first.
-pub fn signal(root: i32, signo: i32) -> io::Result<Signalled> {
-    sweep(&descendants(root)?, signo)
+/// Sends a signal once to each process that has not ended, parents first.
+pub fn signal(roots: &Roots, signo: i32) -> io::Result<Signalled> {
+    sweep(&roots.processes()?, signo)
 }
 
-/// Continues every descendant but those `spared`, children first: a shell that wakes before its foreground job
+/// Continues every process but those `spared`, children first: a shell that wakes before its foreground job
 /// would take the job for stopped and the terminal away from it.
-pub fn resume(root: i32, spared: &[i32]) -> io::Result<Signalled> {
-    let mut tree = descendants(root)?;
+pub fn resume(roots: &Roots, spared: &[i32]) -> io::Result<Signalled> {
+    let mut tree = roots.processes()?;
     tree.retain(|entry| !spared.contains(&entry.pid));
     tree.reverse();
     sweep(&tree, libc::SIGCONT)
@@ -40,7 +40,7 @@ pub fn resume(root: i32, spared: &[i32]) -> io::Result<Signalled> {
 /// next; the worst tree tried needed 12.
 const ROUNDS: usize = 100;
 
-/// Stops every descendant but those `spared` (a frozen cgroup's, say), and those they fork meanwhile, until a scan
+/// Stops every process but those `spared` (a frozen cgroup's, say), and those they fork meanwhile, until a scan
 /// finds none running.
 ///
 /// Parents first, and each is waited for, lest a shell sees its foreground job stop. `denied` holds those that
@@ -49,11 +49,12 @@ const ROUNDS: usize = 100;
 ///
 /// # Errors
 /// `TimedOut` if after a hundred sweeps something still runs.
-pub fn stop(root: i32, spared: &[i32]) -> io::Result<Signalled> {
+pub fn stop(roots: &Roots, spared: &[i32]) -> io::Result<Signalled> {
     let mut total = Signalled::default();
     let mut signalled: HashSet<(i32, u64)> = HashSet::new();
     for _ in 0..ROUNDS {
-        let running: Vec<Entry> = descendants(root)?
+        let running: Vec<Entry> = roots
+            .processes()?
             .into_iter()
             .filter(|entry| !entry.is_stopped() && !total.denied.contains(&entry.pid))
             .filter(|entry| !spared.contains(&entry.pid))

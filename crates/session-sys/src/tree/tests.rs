@@ -18,7 +18,7 @@ fn kill_all() {
             Reaped::One { .. } => {}
             Reaped::NoChildren => return,
             Reaped::Alive => {
-                signal(own(), libc::SIGKILL).unwrap();
+                signal(&Roots::of(own()), libc::SIGKILL).unwrap();
             }
         }
     }
@@ -98,7 +98,10 @@ fn ended_children_are_listed_and_not_signalled() {
             let tree = descendants(own()).unwrap();
             assert_eq!((tree.len(), tree[0].state), (1, 'Z'));
             assert!(tree[0].has_ended());
-            assert_eq!(signal(own(), libc::SIGTERM).unwrap(), Signalled::default());
+            assert_eq!(
+                signal(&Roots::of(own()), libc::SIGTERM).unwrap(),
+                Signalled::default()
+            );
             assert!(!signal_entry(&tree[0], libc::SIGTERM).unwrap());
         },
     );
@@ -133,7 +136,7 @@ fn stops_and_resumes_and_kills_what_forks_all_the_time() {
             read_until(output.as_fd(), "ready");
             for _ in 0..5 {
                 eventually("forkers fork", || descendants(own()).unwrap().len() > 8);
-                let stopped = stop(own(), &[]).unwrap();
+                let stopped = stop(&Roots::of(own()), &[]).unwrap();
                 assert!(
                     stopped.sent >= 5 && stopped.denied.is_empty(),
                     "{stopped:?}"
@@ -152,7 +155,7 @@ fn stops_and_resumes_and_kills_what_forks_all_the_time() {
                         .iter()
                         .all(|entry| entry.is_stopped() || entry.state == 'D')
                 );
-                let resumed = resume(own(), &[]).unwrap();
+                let resumed = resume(&Roots::of(own()), &[]).unwrap();
                 assert!(resumed.sent >= 5);
             }
             kill_all();
@@ -183,8 +186,8 @@ fn a_shell_keeps_its_foreground_job_over_stop_and_resume() {
             });
             let job = crate::stat::of(shell.pid).unwrap().tpgid;
             for _ in 0..30 {
-                stop(own(), &[]).unwrap();
-                resume(own(), &[]).unwrap();
+                stop(&Roots::of(own()), &[]).unwrap();
+                resume(&Roots::of(own()), &[]).unwrap();
             }
             rustix::io::write(&master, b"echo\n").unwrap();
             // The terminal's own echo, then what cat makes of it.
@@ -230,9 +233,9 @@ ctypes.CDLL(None).pthread_exit(None)'";
                 arguments.ends_with(b"pthread_exit(None)\0"),
                 "{arguments:?}"
             );
-            assert_eq!(stop(own(), &[]).unwrap().sent, 1);
+            assert_eq!(stop(&Roots::of(own()), &[]).unwrap().sent, 1);
             assert_eq!(seen().state, 'T');
-            assert_eq!(resume(own(), &[]).unwrap().sent, 1);
+            assert_eq!(resume(&Roots::of(own()), &[]).unwrap().sent, 1);
             kill_all();
             std::mem::forget(child); // reaped above
         },
@@ -265,8 +268,8 @@ fn reports_what_may_not_be_signalled() {
         assert!(!denied.success());
         // The same through this module: give up root for this thread, which is the only one.
         set_effective_uid(65534);
-        let result = signal(own(), libc::SIGTERM);
-        let stopped = stop(own(), &[]);
+        let result = signal(&Roots::of(own()), libc::SIGTERM);
+        let stopped = stop(&Roots::of(own()), &[]);
         set_effective_uid(0);
         let expected = Signalled {
             sent: 0,
