@@ -143,6 +143,7 @@ impl Attaching<'_> {
             first()?;
         }
         let interactive = Interactive::new(
+            self.session,
             &mut connection,
             ProcessId::MAIN,
             &attached,
@@ -254,6 +255,8 @@ fn request(from: From) -> Request {
         detach_others: false,
         exclusive: false,
         environment: None,
+        resume: Vec::new(),
+        lossless: false,
     }
 }
 

@@ -82,6 +82,22 @@ impl<'a> Display<'a> {
         Ok(display)
     }
 
+    /// Offset behind the last byte that came.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Another holder goes on: what the one before said of turns and credit is void.
+    pub(crate) fn rejoin(&mut self, answers: bool) -> io::Result<()> {
+        self.turns.clear();
+        let held = self.quiet.take().map(|mut quiet| quiet.give_up());
+        self.outlet.offer(&held.unwrap_or_default())?;
+        self.quiet = (!answers).then(Quiet::default);
+        self.credited = self.next;
+        self.relayed = 0;
+        Ok(())
+    }
+
     /// The terminal has another size now.
     pub(crate) fn resize(&mut self, size: Size) {
         self.size = size;

@@ -346,6 +346,8 @@ impl<'a> Follow<'a> {
             detach_others: false,
             exclusive: false,
             environment: None,
+            resume: Vec::new(),
+            lossless: false,
         }))?;
         for stream in &attached.streams {
             self.track(stream.stream.channel()).credited = stream.from;

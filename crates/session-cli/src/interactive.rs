@@ -11,11 +11,15 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use serde_json::Value;
 use session_client::{Connection, Error, Incoming};
-use session_protocol::{Attached, Call, Exit, INPUT_WINDOW, Notice, ProcessId, Status, StreamId};
+use session_protocol::{
+    Attach, Attached, Call, Exit, From, INPUT_WINDOW, Notice, ProcessId, Status, StreamId,
+    variables,
+};
+use session_store::Session;
 use session_sys::event::{self, SignalFd};
 
 use crate::detach_key::Scanner;
-use crate::display::{Display, PATIENCE, PAUSE};
+use crate::display::{Display, PATIENCE, PAUSE, WINDOW};
 use crate::failure::Failure;
 use crate::outlet;
 use crate::past::Past;
@@ -81,6 +85,7 @@ pub(crate) fn stops(signal: i32) -> bool {
 
 /// The loop and what it holds.
 pub(crate) struct Interactive<'a> {
+    session: &'a Session,
     connection: &'a mut Connection,
     process: ProcessId,
     signals: &'a SignalFd,
@@ -105,8 +110,9 @@ pub(crate) struct Interactive<'a> {
 }
 
 impl<'a> Interactive<'a> {
-    /// For `process`, to which `connection` is attached.
+    /// For `process` of `session`, to which `connection` is attached.
     pub(crate) fn new(
+        session: &'a Session,
         connection: &'a mut Connection,
         process: ProcessId,
         attached: &Attached,
@@ -118,24 +124,16 @@ impl<'a> Interactive<'a> {
         let stream = attached.streams.first();
         let from = stream.map_or(0, |stream| stream.from);
         let size = terminal::size();
-        let mut display = Display::new(io::stdout(), size, from, past, attached.answers)?;
-        let mut lending = None;
-        // Who only looks on does not answer either, and nothing is written to a terminal that does not.
-        if attached.input.is_some()
-            && let Some(terminal) = display.outlet.terminal()
-            && let Ok(id) = connection.lend(process, terminal)
-        {
-            display.lend(true);
-            lending = Some(id);
-        }
-        Ok(Self {
+        let display = Display::new(io::stdout(), size, from, past, attached.answers)?;
+        let mut interactive = Self {
+            session,
             connection,
             process,
             signals,
             raw,
             scanner,
             display,
-            lending,
+            lending: None,
             input: attached.input,
             taken: attached.input.map_or(0, |(_, offset)| offset),
             typed: Vec::new(),
@@ -145,7 +143,67 @@ impl<'a> Interactive<'a> {
             // The terminal may have changed since the size was told.
             resized: true,
             trace: Trace::off(),
-        })
+        };
+        interactive.lend();
+        Ok(interactive)
+    }
+
+    /// Lends the terminal to the holder.
+    fn lend(&mut self) {
+        // Who only looks on does not answer either, and nothing is written to a terminal that does not.
+        if self.input.is_some()
+            && let Some(terminal) = self.display.outlet.terminal()
+            && let Ok(id) = self.connection.lend(self.process, terminal)
+        {
+            self.display.lend(true);
+            self.lending = Some(id);
+        }
+    }
+
+    /// The holder is gone. Where another takes over it goes on at the byte where that one stopped; true if so.
+    fn rejoin(&mut self) -> Result<bool, Failure> {
+        self.display.lend(false);
+        let stream = StreamId::new(self.process, session_protocol::Channel::Pty);
+        let connected = match session_client::connect(self.session) {
+            Ok(Some(connection)) => connection,
+            Ok(None) | Err(Error::Unreachable { .. } | Error::Store(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        *self.connection = connected;
+        let read_only = self.input.is_none();
+        let attached = self.connection.call::<Attached>(Call::Attach(Attach {
+            process: self.process,
+            from: From::Screen,
+            resume: vec![(stream, self.display.next())],
+            window: WINDOW,
+            interactive: true,
+            read_only,
+            size: Some(terminal::size()),
+            detach_others: false,
+            exclusive: false,
+            environment: (!read_only).then(|| variables::followed(std::env::vars_os())),
+            lossless: false,
+        }));
+        let attached = match attached {
+            Ok(attached) => attached,
+            // Gone again: the next one is looked for when that is read.
+            Err(Error::Closed) => return Ok(true),
+            // It has ended meanwhile, and nothing of it is kept; or it runs without a terminal now.
+            Err(_) => return Ok(false),
+        };
+        let Some(stream) = attached.streams.first() else {
+            return Ok(false);
+        };
+        let from = stream.from;
+        self.trace
+            .client(format_args!("another holder goes on at {from}"));
+        self.input = attached.input;
+        self.taken = attached.input.map_or(0, |(_, offset)| offset);
+        self.display.rejoin(attached.answers).map_err(gone)?;
+        self.resized = true;
+        self.lend();
+        self.type_on();
+        Ok(true)
     }
 
     /// Says what it does.
@@ -283,7 +341,11 @@ impl<'a> Interactive<'a> {
         if holder {
             match self.connection.receive() {
                 Ok(()) => {}
-                Err(Error::Closed) => self.over = Some(Outcome::Lost),
+                Err(Error::Closed) => {
+                    if !self.rejoin()? {
+                        self.over = Some(Outcome::Lost);
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }

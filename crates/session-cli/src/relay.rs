@@ -7,10 +7,14 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use session_client::{Connection, Error, Incoming};
-use session_protocol::{Call, Channel, Exit, INPUT_WINDOW, Notice, ProcessId, Spawned, StreamId};
+use session_protocol::{
+    Attach, Attached, Call, Channel, Exit, From, INPUT_WINDOW, Notice, ProcessId, Spawned, StreamId,
+};
+use session_store::Session;
 use session_sys::event::SignalFd;
 
-use crate::failure::Failure;
+use crate::display::WINDOW;
+use crate::failure::{Failure, eprint_line};
 use crate::interactive::ends;
 use crate::outlet::{Outlet, poll_if};
 
@@ -34,6 +38,7 @@ pub(crate) enum Ended {
 
 /// The loop and what it holds.
 pub(crate) struct Relay<'a> {
+    session: &'a Session,
     connection: &'a mut Connection,
     process: ProcessId,
     signals: &'a SignalFd,
@@ -56,6 +61,7 @@ struct Output {
 impl<'a> Relay<'a> {
     /// Between this process's standard streams and those of `spawned`.
     pub(crate) fn new(
+        session: &'a Session,
         connection: &'a mut Connection,
         spawned: &Spawned,
         signals: &'a SignalFd,
@@ -67,6 +73,7 @@ impl<'a> Relay<'a> {
             credited: 0,
         };
         Ok(Self {
+            session,
             connection,
             process: spawned.process,
             signals,
@@ -144,12 +151,64 @@ impl<'a> Relay<'a> {
         if holder {
             match self.connection.receive() {
                 Ok(()) => {}
-                Err(Error::Closed) => self.over = Some(Ended::Lost),
+                Err(Error::Closed) => {
+                    if !self.rejoin()? {
+                        self.over = Some(Ended::Lost);
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         self.credit();
         Ok(None)
+    }
+
+    /// The holder is gone. Where another takes over every stream goes on at the byte where that one stopped; true if so.
+    fn rejoin(&mut self) -> Result<bool, Failure> {
+        let connected = match session_client::connect(self.session) {
+            Ok(Some(connection)) => connection,
+            Ok(None) | Err(Error::Unreachable { .. } | Error::Store(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        *self.connection = connected;
+        let attached = self.connection.call::<Attached>(Call::Attach(Attach {
+            process: self.process,
+            from: From::Live,
+            resume: [&self.out, &self.err]
+                .map(|output| (output.stream, output.next))
+                .to_vec(),
+            window: WINDOW,
+            interactive: false,
+            read_only: false,
+            size: None,
+            detach_others: false,
+            exclusive: false,
+            environment: None,
+            lossless: true,
+        }));
+        let attached = match attached {
+            Ok(attached) => attached,
+            Err(Error::Closed) => return Ok(true),
+            Err(_) => return Ok(false),
+        };
+        for output in [&mut self.out, &mut self.err] {
+            output.credited = output.next;
+        }
+        if let Some((_, offset)) = self.input {
+            let unknown = offset - self.taken;
+            self.taken = attached.input.map_or(0, |(_, offset)| offset);
+            self.input = attached.input;
+            if unknown > 0 {
+                eprint_line(&format!(
+                    "session: the holder was replaced; whether the last {unknown} bytes of input arrived is unknown"
+                ));
+            }
+        } else {
+            // It was told so by the one before, or not.
+            let process = self.process;
+            let _ = self.connection.notify(Call::CloseStdin { process });
+        }
+        Ok(true)
     }
 
     /// Acts on everything that has come from the holder.

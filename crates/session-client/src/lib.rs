@@ -27,4 +27,4 @@ pub use connection::Connection;
 pub use error::Error;
 pub use incoming::Incoming;
 pub use launch::{Launch, launch};
-pub use reach::{Asked, ask, connect, hung_up};
+pub use reach::{Asked, ask, connect, hung_up, is_awaited};

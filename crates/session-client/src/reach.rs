@@ -2,7 +2,8 @@
 //!
 //! A holder exits when nothing of its session runs, and verbs own sessions for moments, so either answer can
 //! change while it is acted on. The loops here wait for such moments to pass: for the holder's death by its
-//! pidfd, for a verb's in slices of 20 ms, and never longer than five seconds.
+//! pidfd, for a verb's in slices of 5 ms, and never longer than five seconds. A session whose holder was killed is nobody's
+//! to own as long as the keeper has its processes: a holder that adopts them is about to come.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -17,7 +18,7 @@ use crate::connection::wait;
 use crate::{Connection, Error};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const SLICE: Duration = Duration::from_millis(20);
+const SLICE: Duration = Duration::from_millis(5);
 
 /// Who has the session.
 #[derive(Debug)]
@@ -41,8 +42,10 @@ pub enum Asked<T> {
 fn reach(session: &Session, mut deadline: Instant) -> Result<Reached, Error> {
     let mut last = 0;
     loop {
-        if let Some(owned) = session.try_own()? {
-            return Ok(Reached::Owned(owned));
+        match session.try_own()? {
+            Some(owned) if !is_awaited(session)? => return Ok(Reached::Owned(owned)),
+            // Given up at once, for whoever is to have it.
+            _ => {}
         }
         if let Some(connection) = attempt(session)? {
             return Ok(Reached::Holder(connection));
@@ -78,19 +81,35 @@ pub fn ask<T: DeserializeOwned>(session: &Session, call: Call) -> Result<Asked<T
     }
 }
 
-/// Connects to the session's holder; `None` if none lives.
+/// Whether nobody holds the session, but somebody is about to: its holder was killed, and the keeper starts another.
+///
+/// # Errors
+/// Those of reading the session's files.
+pub fn is_awaited(session: &Session) -> Result<bool, Error> {
+    // What has no main process on file is at rest, and nobody need be asked.
+    if session.holder_lives()? || session.read_identity()?.is_none() {
+        return Ok(false);
+    }
+    let id = session.id().to_string();
+    Ok(session_keeper::has_parked(session.root(), &id))
+}
+
+/// Connects to the session's holder, or to one that is about to come; `None` if there is neither.
 ///
 /// # Errors
 /// [`Error::Unreachable`] after five seconds of a holder that lives and does not listen.
 pub fn connect(session: &Session) -> Result<Option<Connection>, Error> {
     let deadline = Instant::now() + PATIENCE;
-    while session.holder_lives()? {
-        if let Some(connection) = attempt(session)? {
-            return Ok(Some(connection));
+    loop {
+        if session.holder_lives()? {
+            if let Some(connection) = attempt(session)? {
+                return Ok(Some(connection));
+            }
+        } else if !is_awaited(session)? && !session.holder_lives()? {
+            return Ok(None);
         }
         pause(session, deadline)?;
     }
-    Ok(None)
 }
 
 /// `None` where nobody listens: a holder that is just starting or just ending.

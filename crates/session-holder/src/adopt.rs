@@ -53,9 +53,17 @@ pub(crate) fn adopt() -> Result<(), Error> {
     let mut handed = receive(&keeper).map_err(step("receive what the keeper has"))?;
     let directory = one(&mut handed, parking::DIRECTORY);
     let directory = directory.ok_or_else(|| step("find the session's directory")(missing()))?;
-    let Some(mut owned) = own(&Session::around(directory)?)? else {
+    let gone = rustix::fs::fstat(&directory).is_ok_and(|stat| stat.st_nlink == 0);
+    let owned = if gone {
+        None
+    } else {
+        own(&Session::around(directory)?)?
+    };
+    let Some(mut owned) = owned else {
+        let _ = session_keeper::send(&keeper, &Message::Leave {}, &[]);
         return Ok(());
     };
+    process::null_standard_streams().map_err(step("let go of the keeper's descriptors"))?;
     owned.announce_holder()?;
     let _ = rustix::process::chdir("/");
     let (state, handover) = match one(&mut handed, parking::STATE) {
@@ -327,17 +335,23 @@ impl Holder {
     }
 
     fn adopt_output(
-        &self,
+        &mut self,
         id: ProcessId,
         channel: Channel,
         ring: [OwnedFd; 3],
         limit: u64,
         kept: &Kept,
     ) -> io::Result<Output> {
-        let directory = self.owned.session().directory_fd();
+        let session = self.owned.session().clone();
+        let directory = session.directory_fd();
         let name = crate::process::directory(id);
         let log = LogWriter::open(directory, &name, channel, limit).map_err(io::Error::other)?;
-        let ring = Ring::adopt(channel, ring, log.end())?;
+        let ring = Ring::adopt(channel, ring, log.end()).or_else(|error| {
+            self.note(format!("some output may be missing from here on: {error}"));
+            let mut ring = Ring::new(channel)?;
+            ring.begin(log.end());
+            Ok::<_, io::Error>(ring)
+        })?;
         let mut output = Output::new(StreamId::new(id, channel), log, ring);
         output.journal();
         output.resized((directory, &name), kept.size);
@@ -371,10 +385,24 @@ impl Holder {
             _ if !wanted_up => self.happened(Event::Stop),
             _ => {}
         }
+        self.look_after_all();
+    }
+
+    /// Looks after everything that was adopted, and whether anything is left.
+    pub(crate) fn look_after_all(&mut self) {
         for id in self.processes.keys().copied().collect::<Vec<_>>() {
             self.look_after(id);
         }
         self.reap();
+    }
+
+    /// The session's cgroup has become empty, or has not.
+    pub(crate) fn group_changed(&mut self) {
+        if let Some(events) = &self.group_events {
+            // It is told once it was read through this descriptor.
+            let _ = rustix::io::pread(events, &mut [0; 64], 0);
+        }
+        self.look_after_all();
     }
 
     pub(crate) fn runs(&self, id: ProcessId) -> bool {
@@ -433,13 +461,8 @@ impl Holder {
         if !self.adopted {
             return false;
         }
-        let lives = |process: &Process| {
-            process
-                .run
-                .as_ref()
-                .is_some_and(|run| !session_sys::identity::dead(&run.pidfd))
-        };
-        if self.processes.values().any(lives) {
+        // Also one that has ended, until what it said last is read and how it ended is known.
+        if self.processes.values().any(|process| process.run.is_some()) {
             return true;
         }
         match &self.group {

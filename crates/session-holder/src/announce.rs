@@ -29,6 +29,8 @@ impl Holder {
         if let (Some(_), Some(before)) = (&self.start_error, self.before_start.take()) {
             // A verb that failed has not happened.
             record.last = before;
+            self.undone = true;
+            self.facts.exit = None;
         }
         if let Err(error) = self.owned.write_record(record) {
             self.note(format!("the end is not on record: {error}"));

@@ -28,6 +28,10 @@ pub(crate) struct Attachment {
     pub(crate) interactive: bool,
     /// It is to be sent the screen before anything else.
     pub(crate) redraw: bool,
+    /// What lies before this offset an earlier holder wrote to its terminal, and did not tell it.
+    pub(crate) shown: u64,
+    /// The process was typed at a moment ago.
+    pub(crate) typed: bool,
     /// The terminal that it is shown on, if the client lent it.
     pub(crate) lent: Option<Lent>,
     /// The process waits rather than that this client loses bytes (`exec` on pipes).
@@ -46,6 +50,8 @@ impl Attachment {
             window,
             interactive: false,
             redraw: false,
+            shown: 0,
+            typed: false,
             lent: None,
             lossless: false,
             mark: (Instant::now(), head),

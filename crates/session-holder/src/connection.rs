@@ -320,18 +320,26 @@ impl Connection {
             if allowed == 0 {
                 return Ok(true);
             }
-            let next = attachment.next;
+            let (next, typed) = (attachment.next, attachment.typed);
+            // What its terminal has it is told of, in pieces of their own.
+            let known = attachment.shown.saturating_sub(next) as usize;
+            let (allowed, flags) = match known {
+                0 => (allowed, 0),
+                known => (allowed.min(known), SHOWN),
+            };
             match output.piece(log.0, log.1, next, allowed, &mut buffer) {
                 Piece::Ring(parts) => {
                     let lent = &mut self.attachments[index].lent;
                     // A terminal that does not answer is not to be asked: its client leaves questions out.
-                    let lent = lent.as_mut().filter(|_| answers);
+                    let lent = lent.as_mut().filter(|_| answers && typed && flags == 0);
                     match lent.map_or(0, |lent| lent.show(next, parts, &self.socket)) {
-                        0 => self.data(index, (stream, next), parts, 0)?,
+                        0 => self.data(index, (stream, next), parts, flags)?,
                         shown => self.data(index, (stream, next), first(parts, shown), SHOWN)?,
                     }
                 }
-                Piece::Log(len) => self.data(index, (stream, next), [&buffer[..len], &[]], 0)?,
+                Piece::Log(len) => {
+                    self.data(index, (stream, next), [&buffer[..len], &[]], flags)?;
+                }
                 Piece::Gap(to) => {
                     // A person is not shown the oldest of what is left, only to fall behind again.
                     if answers {

@@ -71,6 +71,8 @@ pub(crate) struct Holder {
     pub(crate) lookouts: VecDeque<Lookout>,
     /// Why the main process could not be started last.
     pub(crate) start_error: Option<Error>,
+    /// The start that failed last was a verb's: it has not happened.
+    pub(crate) undone: bool,
     /// What became of the session last, until the start that a verb asked for has succeeded.
     pub(crate) before_start: Option<session_store::Last>,
     /// It is stopped in order to be deleted.
@@ -212,6 +214,7 @@ impl Holder {
             waiters: Vec::new(),
             lookouts: VecDeque::new(),
             start_error: None,
+            undone: false,
             before_start: None,
             deleting: false,
             timers: Timers::default(),
@@ -299,12 +302,9 @@ impl Holder {
             Token::Source(number) => drop(self.take_output(number)),
             Token::Input(process) => self.give_input(process),
             Token::Report(process) => self.take_report(process),
-            Token::Ended(process) => {
-                self.look_after(process);
-                self.reap();
-            }
+            Token::Ended(_) => self.look_after_all(),
             Token::Keeper => self.hear_keeper(),
-            Token::Group => self.reap(),
+            Token::Group => self.group_changed(),
         }
     }
 

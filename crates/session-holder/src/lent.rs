@@ -11,6 +11,8 @@ use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use crate::ring::Shown;
+
 /// Longest output that is written here.
 const LITTLE: usize = 512;
 /// What the terminal may be ahead of the client by: one that is stopped has the terminal no longer.
@@ -29,6 +31,8 @@ pub(crate) struct Lent {
     told: u64,
     /// … which counts if it is beyond this.
     behind: u64,
+    /// Where it is noted, and for which client, what the terminal was given.
+    noted: Option<(Shown, i32)>,
 }
 
 impl Lent {
@@ -55,7 +59,13 @@ impl Lent {
             shown: None,
             told: offset,
             behind: offset,
+            noted: None,
         })
+    }
+
+    /// What the terminal is given is noted there, as given to the client `pid`.
+    pub(crate) fn note(&mut self, shown: Shown, pid: i32) {
+        self.noted = Some((shown, pid));
     }
 
     /// The client has something to show at `offset` that is not of the stream there: it must have shown more than that.
@@ -77,10 +87,17 @@ impl Lent {
         if self.shown != Some(offset) || !self.may_show(offset, parts) || has_spoken(client) {
             return 0;
         }
+        if let Some((noted, client)) = &self.noted {
+            let len: usize = parts.iter().map(|part| part.len()).sum();
+            noted.intend(*client, offset + len as u64);
+        }
         let parts = parts.map(io::IoSlice::new);
         // One that takes nothing now, or is gone, is the client's to deal with.
         let taken = rustix::io::writev(&self.terminal, &parts).unwrap_or(0);
         self.shown = Some(offset + taken as u64);
+        if let Some((noted, _)) = &self.noted {
+            noted.done(offset + taken as u64);
+        }
         taken
     }
 

@@ -57,11 +57,15 @@ impl Holder {
             attached.restore = Some(self.owned.record().spec.restore.to_string());
         }
         let window = attach.window.clamp(1, LARGEST_WINDOW);
+        let client = session_sys::socket::peer_pid(&connection.socket).unwrap_or(0);
         for output in &mut process.outputs {
             let head = output.served();
             // What orphans of the process wrote behind its end is in the log, but not of this stream.
             let start = output.start().min(head);
-            let from = match attach.from {
+            let mut resumed = attach.resume.iter();
+            let resumed = resumed.find(|(stream, _)| *stream == output.stream);
+            let begin = resumed.map_or(attach.from, |(_, offset)| From::Offset(*offset));
+            let from = match begin {
                 From::Live | From::Screen => head,
                 From::Start => start,
                 From::Offset(offset) => offset.clamp(start, head),
@@ -69,7 +73,21 @@ impl Holder {
             };
             let mut attachment = Attachment::new(output.stream, from, window, head);
             attachment.interactive = attach.interactive;
-            attachment.redraw = attach.from == From::Screen;
+            attachment.lossless = attach.lossless;
+            attachment.redraw = begin == From::Screen;
+            if attach.interactive
+                && let Some((_, offset)) = resumed
+            {
+                // What a person's terminal shows is to be what there is, or is drawn anew.
+                match output.ring.was_shown(client) {
+                    Ok(shown) if from == *offset => attachment.shown = shown.min(head),
+                    _ if output.screen.is_some() => {
+                        attachment.redraw = true;
+                        attachment.skip_to(head, head);
+                    }
+                    _ => {}
+                }
+            }
             connection.attachments.push(attachment);
             let quiet_ms = Self::quiet_ms(output.last());
             attached.streams.push(AttachedStream {
@@ -112,7 +130,16 @@ impl Holder {
             let types = !connection.decoder.is_text() && connection.input(process)?.interactive;
             let mut attachments = connection.attachments.iter_mut();
             let attachment = attachments.find(|it| types && it.stream.process() == process)?;
-            Some(attachment.lend(&handed))
+            let client = session_sys::socket::peer_pid(&connection.socket).unwrap_or(0);
+            let mut outputs = self.processes.get(&process)?.outputs.iter();
+            let output = outputs.find(|it| it.stream == attachment.stream)?;
+            Some(attachment.lend(&handed).and_then(|()| {
+                let noted = output.ring.shown(number)?;
+                if let Some(lent) = &mut attachment.lent {
+                    lent.note(noted, client);
+                }
+                Ok(())
+            }))
         });
         let nothing = "no terminal came, or nothing is shown on it that is typed at";
         lent.ok_or_else(|| Error::new(Code::Usage, nothing))?

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::event::epoll::{self, EventFlags};
 use session_protocol::{Notice, ProcessId, StreamId};
@@ -15,6 +16,10 @@ use crate::token::Token;
 const PAUSE: u64 = 128 << 10;
 /// … until it is no further than this.
 const RESUME: u64 = 64 << 10;
+
+/// What comes so soon behind a keystroke may be its echo. Only that is written to a terminal that was lent: of what a
+/// killed holder wrote there last its client is not certain, and has its screen drawn anew.
+const ECHO: Duration = Duration::from_secs(1);
 
 impl Holder {
     /// Output of a process is there; true if there may be more at once.
@@ -157,10 +162,12 @@ impl Holder {
             };
             let name = process.directory();
             let answers = process.answerer == Some(number);
+            let typed = process.given.last.is_some_and(|last| last.elapsed() < ECHO);
             let Some(output) = process.output(stream) else {
                 continue;
             };
             let mut reply = Vec::new();
+            connection.attachments[index].typed = typed;
             let asked = answers.then_some(&mut reply);
             let pumped = connection.pump(index, output, (directory, &name), asked);
             let attachment = &connection.attachments[index];

@@ -36,6 +36,7 @@ impl Holder {
             }
         }
         if let Some(error) = &self.start_error
+            && !self.undone
             && !notes.contains(&error.message)
         {
             notes.push(error.message.clone());

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags};
 use session_protocol::Channel;
-use session_sys::memory::Shared;
+use session_sys::memory::{Shared, Words};
 
 /// Bytes kept in memory, a stream. A power of two.
 pub(crate) const CAPACITY: usize = 256 << 10;
@@ -38,8 +38,42 @@ const HEAD: usize = 1;
 const TARGET: usize = 2;
 const START: usize = 3;
 
+/// From this word on: what was written to terminals that clients lent, three words each.
+const SHOWN: usize = 8;
+/// Clients that this is noted of. Two that share a place at once would have to be so many apart.
+const PLACES: u64 = 128;
+
 /// What the first word says while the others count: how they are to be read.
 const LAYOUT: u64 = 1;
+
+/// Where it is noted how much of a stream a client's terminal was given.
+///
+/// Whoever is killed after it wrote to a terminal and before it told the client leaves the client to believe that this
+/// is still to be shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    words: Words,
+    place: usize,
+}
+
+impl Shown {
+    /// Bytes up to `end` are about to be written.
+    pub(crate) fn intend(&self, client: i32, end: u64) {
+        let word = |index| self.words.word(self.place + index);
+        word(0).store(client as u64, Ordering::Release);
+        word(1).store(end, Ordering::Release);
+    }
+
+    /// Everything up to `end` is written.
+    pub(crate) fn done(&self, end: u64) {
+        self.words
+            .word(self.place + 2)
+            .store(end, Ordering::Release);
+        self.words
+            .word(self.place + 1)
+            .store(end, Ordering::Release);
+    }
+}
 
 /// A ring over absolute offsets: byte `n` of the stream lies at `n % CAPACITY`.
 pub(crate) struct Ring {
@@ -63,7 +97,11 @@ impl Ring {
     /// An empty ring whose next byte has offset 0. No page is touched yet.
     pub(crate) fn new(channel: Channel) -> io::Result<Self> {
         let (taken, fill) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let memory = Shared::new("session-ring", CAPACITY)?;
+        let memory = match Shared::new("session-ring", CAPACITY) {
+            // A limit on the length of files: it works, but nobody can take over what is in it.
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Shared::alone(CAPACITY),
+            memory => memory,
+        }?;
         Ok(Self::of(channel, memory, taken, fill))
     }
 
@@ -114,6 +152,32 @@ impl Ring {
     /// What the keeper has copies of: memory and both ends of the pipe.
     pub(crate) fn parts(&self) -> [BorrowedFd<'_>; 3] {
         [self.memory.as_fd(), self.taken.as_fd(), self.fill.as_fd()]
+    }
+
+    /// Where to note what the terminal of connection `number` was given.
+    pub(crate) fn shown(&self, number: u64) -> io::Result<Shown> {
+        let place = SHOWN + (number % PLACES) as usize * 3;
+        let words = self.memory.words()?;
+        (0..3).for_each(|index| words.word(place + index).store(0, Ordering::Release));
+        Ok(Shown { words, place })
+    }
+
+    /// What the terminal of this client was given up to, as an earlier holder noted; an error if it may have been given more.
+    pub(crate) fn was_shown(&self, client: i32) -> Result<u64, ()> {
+        let word = |index| self.memory.word(index).load(Ordering::Acquire);
+        let mut end = 0;
+        for place in (0..PLACES as usize).map(|place| SHOWN + place * 3) {
+            if client > 0 && word(place) == client as u64 {
+                let (intended, done) = (word(place + 1), word(place + 2));
+                if intended > done {
+                    // It is drawn anew, and that settles it.
+                    self.memory.word(place).store(0, Ordering::Release);
+                    return Err(());
+                }
+                end = end.max(done);
+            }
+        }
+        Ok(end)
     }
 
     pub(crate) fn start(&self) -> u64 {
@@ -319,6 +383,19 @@ mod tests {
         assert_eq!((next.start(), next.head()), (25, 25));
         put(&mut next, b"more");
         assert_eq!(text(&adopted(&next, 25), 25, 100), b"more");
+    }
+
+    #[test]
+    fn what_a_lent_terminal_was_given_is_known_to_the_next_holder() {
+        let ring = Ring::new(Channel::Pty).unwrap();
+        let (one, other) = (ring.shown(1).unwrap(), ring.shown(2 + PLACES).unwrap());
+        one.intend(77, 20);
+        one.done(15);
+        other.intend(78, 30);
+        assert_eq!(ring.was_shown(77), Ok(15));
+        assert_eq!(ring.was_shown(78), Err(()));
+        assert_eq!(ring.was_shown(79), Ok(0));
+        assert_eq!(adopted(&ring, 0).was_shown(77), Ok(15));
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl Holder {
         self.facts.retry_boottime_ms = None;
         self.timers.supervision = None;
         self.start_error = None;
+        self.undone = false;
         // Who finds a process finds that it was being started.
         self.save();
         if let Err(error) = self.try_spawn_main() {
@@ -252,11 +253,7 @@ impl Holder {
     }
 
     /// Leaves with the keeper what the main process is about to be connected to. The rings, where it needs new ones.
-    fn park_main(
-        &self,
-        stdio: Stdio,
-        ends: &process::Ends,
-    ) -> Result<Option<Vec<Ring>>, Error> {
+    fn park_main(&self, stdio: Stdio, ends: &process::Ends) -> Result<Option<Vec<Ring>>, Error> {
         let main = self.processes.get(&ProcessId::MAIN);
         let kept = main.filter(|main| main.outputs.len() == process::channels(stdio).len());
         let new = match kept {
@@ -439,7 +436,7 @@ impl Holder {
             self.happened(Event::Timer);
             if self.adopted {
                 // The end of what is not ours to reap is looked for.
-                self.reap();
+                self.look_after_all();
             }
             return;
         }

@@ -135,6 +135,12 @@ pub struct Attach {
     /// Variables of the caller's environment, of those in [`crate::variables::FOLLOWED`], if it is a person's who types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Variables>,
+    /// Streams that begin at another offset than `from` says: of who was attached to a holder that is no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<(StreamId, u64)>,
+    /// The process is to wait rather than that the caller loses a byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lossless: bool,
 }
 
 /// Where an attachment begins.

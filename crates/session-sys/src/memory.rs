@@ -89,6 +89,43 @@ pub struct Shared {
 /// Bytes that the words take.
 const WORDS: usize = 4096;
 
+/// The words of a [`Shared`] alone.
+#[derive(Debug)]
+pub struct Words(Mapping);
+
+impl Words {
+    /// One of the words.
+    pub fn word(&self, index: usize) -> &AtomicU64 {
+        word(&self.0, index)
+    }
+}
+
+/// A word at the beginning of shared memory.
+fn word(memory: &Mapping, index: usize) -> &AtomicU64 {
+    assert!(index < WORDS / size_of::<AtomicU64>());
+    // SAFETY: within the first page of the mapping, which is aligned to one and lives as long as the borrow. Nobody has a
+    // plain reference to these bytes: `Shared` lends those behind them only, and `Words` none.
+    unsafe { memory.start.cast::<AtomicU64>().add(index).as_ref() }
+}
+
+/// Maps the first `len` bytes of a file that is sealed against shrinking and at least as long.
+fn map_shared(file: &OwnedFd, len: usize) -> io::Result<Mapping> {
+    // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory; the seal keeps the file
+    // from shrinking below it.
+    let start = unsafe {
+        mmap(
+            std::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            file,
+            0,
+        )?
+    };
+    let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+    Ok(Mapping { start, len })
+}
+
 impl Shared {
     /// New memory for `len` bytes and the words, all zero.
     pub fn new(name: &str, len: usize) -> io::Result<Self> {
@@ -100,38 +137,32 @@ impl Shared {
         Self::of(file, len)
     }
 
+    /// As [`Shared::new`], for whoever may not make so long a file (RLIMIT_FSIZE): its descriptor is of no use to others.
+    pub fn alone(len: usize) -> io::Result<Self> {
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        let file = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
+        let memory = Mapping::new(WORDS + len)?;
+        Ok(Self { memory, file })
+    }
+
     /// The memory behind `file`, as [`Shared::new`] made it; `InvalidData` if it has another size.
     pub fn of(file: OwnedFd, len: usize) -> io::Result<Self> {
         let sealed = rustix::fs::fcntl_get_seals(&file)?.contains(SealFlags::SHRINK);
         if !sealed || rustix::fs::fstat(&file)?.st_size != (WORDS + len) as i64 {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory; the seal keeps the file
-        // from shrinking below it.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                WORDS + len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                &file,
-                0,
-            )?
-        };
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let memory = Mapping {
-            start,
-            len: WORDS + len,
-        };
+        let memory = map_shared(&file, WORDS + len)?;
         Ok(Self { memory, file })
     }
 
     /// One of the words.
     pub fn word(&self, index: usize) -> &AtomicU64 {
-        assert!(index < WORDS / size_of::<AtomicU64>());
-        // SAFETY: within the first page of the mapping, which is aligned to one and lives as long as self. Nobody has a
-        // reference to these bytes: `bytes` and `bytes_mut` begin behind them.
-        unsafe { self.memory.start.cast::<AtomicU64>().add(index).as_ref() }
+        word(&self.memory, index)
+    }
+
+    /// The same words, for somebody who needs them while the bytes are lent.
+    pub fn words(&self) -> io::Result<Words> {
+        map_shared(&self.file, WORDS).map(Words)
     }
 
     /// The bytes. Of the processes that have the memory only one uses it at a time: the owner of a session.
@@ -159,12 +190,13 @@ impl Shared {
     /// Gives all pages back; words and bytes are zero afterwards, for everyone who has the memory.
     pub fn release(&mut self) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(
-            &self.file,
-            flags,
-            0,
-            self.memory.len as u64,
-        )?)
+        match rustix::fs::fallocate(&self.file, flags, 0, self.memory.len as u64) {
+            Ok(()) => {}
+            // No file of ours.
+            Err(rustix::io::Errno::NODEV | rustix::io::Errno::SPIPE) => self.memory.release(),
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(())
     }
 }
 
@@ -283,6 +315,7 @@ mod tests {
             (7, 9)
         );
         assert_eq!(other.bytes()[0], 0, "words and bytes are apart");
+        assert_eq!(one.words().unwrap().word(511).load(Relaxed), 9);
         one.release().unwrap();
         assert_eq!(
             (other.bytes()[9_999], other.word(511).load(Relaxed)),
@@ -291,6 +324,12 @@ mod tests {
         drop(one);
         assert_eq!(other.bytes().len(), 10_000);
         assert!(Shared::of(copy, 10_001).is_err());
+        let mut alone = Shared::alone(10_000).unwrap();
+        alone.bytes_mut()[7] = 7;
+        alone.release().unwrap();
+        assert_eq!(alone.bytes()[7], 0);
+        let copy = alone.as_fd().try_clone_to_owned().unwrap();
+        assert!(Shared::of(copy, 10_000).is_err());
         let plain = std::fs::File::open("/proc/self/exe").unwrap();
         assert!(Shared::of(plain.into(), 1).is_err());
     }

@@ -88,9 +88,9 @@ impl Exec {
             spawned => spawned?,
         };
         let ended = if self.tty {
-            interactive(&mut connection, &spawned, &signals)?
+            interactive(&session, &mut connection, &spawned, &signals)?
         } else {
-            Relay::new(&mut connection, &spawned, &signals)?.run()?
+            Relay::new(&session, &mut connection, &spawned, &signals)?.run()?
         };
         match ended {
             Ended::Exit(exit) => Ok(ExitCode::from(exit.shell_code())),
@@ -112,6 +112,7 @@ impl Exec {
 
 /// With a terminal: keys and size as in `attach`, without a detach key.
 fn interactive(
+    session: &session_store::Session,
     connection: &mut Connection,
     spawned: &Spawned,
     signals: &session_sys::event::SignalFd,
@@ -126,8 +127,9 @@ fn interactive(
     };
     let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;
-    let interactive =
-        Interactive::new(connection, process, attached, None, signals, &raw, scanner)?;
+    let interactive = Interactive::new(
+        session, connection, process, attached, None, signals, &raw, scanner,
+    )?;
     let outcome = interactive.run()?;
     drop(raw);
     let signal = match outcome {

@@ -127,6 +127,8 @@ impl Lender {
             detach_others: false,
             exclusive: false,
             environment: None,
+            resume: Vec::new(),
+            lossless: false,
         };
         let attached: Attached = connection.call(Call::Attach(attach)).unwrap();
         connection.lend(ProcessId::MAIN, slave.as_fd()).unwrap();

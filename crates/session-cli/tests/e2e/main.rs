@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
 
+mod adoption;
 mod attach;
 mod concurrency;
 mod create;

@@ -2,9 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 
-use rustix::process::Signal;
-
-use crate::support::{Fifo, Sandbox, kill};
+use crate::support::{Fifo, Sandbox};
 
 #[test]
 fn logs_show_lines_and_raw_bytes() {
@@ -149,7 +147,7 @@ fn who_follows_is_told_why_nothing_follows() {
         .unwrap();
     let mut out = BufReader::new(follow.stdout.take().unwrap()).lines();
     assert_eq!(out.next().unwrap().unwrap(), "said");
-    kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     let mut why = String::new();
     let mut err = follow.stderr.take().unwrap();
     err.read_to_string(&mut why).unwrap();

@@ -1,8 +1,6 @@
 //! The attribute `restore`: what of the past a terminal that attaches finds, above all in its own scrollback.
 
-use rustix::process::Signal;
-
-use crate::support::{Fifo, Sandbox, Terminal, dies, kill, until};
+use crate::support::{Fifo, Sandbox, Terminal, dies, until};
 
 /// Rows of a terminal and of its scrollback, from the oldest on.
 struct Rows {
@@ -207,7 +205,7 @@ fn the_past_survives_its_holder() {
     let twice = [once.clone(), begun(once.clone())].concat();
     assert_eq!(all(), (twice.clone(), 1));
     let main = session.pid("s");
-    kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     // Its terminal is gone.
     dies(main);
     let started = session.run(["start", "s"]);
@@ -242,7 +240,7 @@ fn a_log_that_lost_its_beginning_begins_at_a_screen() {
     }
     // The same from a holder that has only the log.
     drop(terminal);
-    kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     session.ok(["set", "s", "restart", "no"]);
     let shown = session.ok(["screen", "s"]);
     assert!(shown.contains("100000\nEND"), "{shown}");

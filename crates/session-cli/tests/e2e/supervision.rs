@@ -231,7 +231,7 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
         "trap '' HUP TERM; echo $$ > ready; while :; do sleep 1000; done",
     ]);
     let first = ready.pid();
-    crate::support::kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     assert!(crate::support::lives(first), "it ignores the hang-up");
     let status = session.run(["status", "tough"]);
     assert_eq!(status.code, 0);
@@ -260,7 +260,7 @@ fn a_killed_holder_is_never_followed_by_a_second_process() {
     );
     let second = ready.pid();
     assert_ne!(first, second);
-    crate::support::kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     assert_eq!(session.pid("tough"), second);
     session.ok(["rm", "-f", "tough"]);
     session.falls_silent();

@@ -205,7 +205,7 @@ fn what_a_killed_holder_left_is_found_from_another_login() {
     assert_eq!(created.code, 0, "{created:?}");
     let left = pids.pid();
     let main = session.pid("x");
-    kill(session.holders()[0], Signal::KILL);
+    session.abandon();
     kill(main, Signal::KILL);
     let unasked = session.run(["rm", "x"]);
     assert_eq!(unasked.code, 1, "{unasked:?}");

@@ -141,8 +141,7 @@ fn a_session_whose_holder_was_killed_is_cleaned_up() {
     let sess = World::new();
     sess.run::<&str>([]);
     let shell = sess.sandbox.pid("001");
-    let holder = sess.sandbox.holders()[0];
-    kill(holder, Signal::KILL);
+    sess.sandbox.abandon();
     // Its terminal is gone, and it goes, too.
     dies(shell);
     assert!(!lives(shell));
@@ -164,7 +163,7 @@ fn what_a_killed_holder_left_running_is_not_ended_by_looking() {
     until("the job runs", || job().is_some());
     let job = job().unwrap();
     let shell = sess.sandbox.pid("001");
-    kill(sess.sandbox.holders()[0], Signal::KILL);
+    sess.sandbox.abandon();
     dies(shell);
     assert_eq!(sess.ok(["ls"]), "No active sessions\n");
     assert!(lives(job));

@@ -223,9 +223,37 @@ impl Sandbox {
             .collect()
     }
 
-    /// Every process of this world that is still alive: children of sessions, holders, clients.
+    /// Every process of this world that is still alive: children of sessions, holders, clients. Not the keeper, which
+    /// goes when nobody has needed it for a while.
     pub(crate) fn living(&self) -> Vec<i32> {
-        pids_with(&format!("SESSION_HOME={}", self.state().display()))
+        let found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
+        let keeper = self.keeper();
+        found
+            .into_iter()
+            .filter(|pid| Some(*pid) != keeper)
+            .collect()
+    }
+
+    /// The keeper of this world.
+    pub(crate) fn keeper(&self) -> Option<i32> {
+        let keeper = format!("session __keep {} ", self.state().display());
+        let found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
+        found.into_iter().find(|pid| command_line(*pid) == keeper)
+    }
+
+    /// Kills the keeper and every holder, at once as far as any of them can see: nobody is left to take over.
+    pub(crate) fn abandon(&self) {
+        let holders = self.holders();
+        for holder in &holders {
+            kill(*holder, Signal::STOP);
+            until("a holder stands still", || state(*holder) == Some('T'));
+        }
+        self.keeper()
+            .into_iter()
+            .for_each(|keeper| kill(keeper, Signal::KILL));
+        for holder in holders {
+            kill(holder, Signal::KILL);
+        }
     }
 }
 
@@ -241,7 +269,7 @@ impl Drop for Sandbox {
                 .status();
         }
         // A test that failed half-way may leave what no verb knows.
-        for pid in self.living() {
+        for pid in self.keeper().into_iter().chain(self.living()) {
             if let Some(process) = Pid::from_raw(pid) {
                 let _ = rustix::process::kill_process(process, Signal::KILL);
             }
