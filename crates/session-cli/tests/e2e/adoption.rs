@@ -141,7 +141,7 @@ fn what_is_typed_reaches_the_same_program_through_the_next_holder() {
     other.shows("ready=42");
     other.shows("kept 42");
     // Ctrl-C, jobs and sizes work as ever.
-    terminal.send("echo up=$((1+1)); sleep 1000\r");
+    terminal.send("sh -c 'echo up=$((1+1)); exec sleep 1000'\r");
     terminal.shows("up=2");
     terminal.send("\x03");
     terminal.send("echo code=$?\r");
