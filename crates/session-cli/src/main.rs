@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|word| word == "__keep") {
         let path = arguments.next().unwrap_or_default();
-        return session_keeper::run(path.as_ref());
+        let how = arguments.next().and_then(|how| how.into_string().ok());
+        return session_keeper::run(path.as_ref(), how.as_deref());
     }
     session_cli::run(std::env::args_os())
 }

@@ -34,6 +34,7 @@ mod stop;
 mod suspend;
 mod tree;
 mod unset;
+mod upgrade;
 mod wait;
 
 /// One verb: its word, how its arguments are added to a parser, and what runs it.
@@ -112,6 +113,7 @@ verbs! {
     "env" => env::Env,
     "ps" => ps::Ps,
     "tree" => tree::Tree,
+    "upgrade" => upgrade::Upgrade,
     "doctor" => doctor::Doctor,
     "completion" => completion::Completion,
 }

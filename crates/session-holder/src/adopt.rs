@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 use session_keeper::Message;
+use session_keeper::succession::Handed;
 use session_protocol::{Channel, Desired, Exit, ProcessId, Signal, StreamId, Timestamp};
 use session_store::log::LogWriter;
 use session_store::{LastState, Owned, Session};
@@ -34,9 +35,6 @@ use crate::token::Token;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A process that has ended and that nobody reaps has ended in a way that is unknown after this time.
 const UNREAPED: Duration = Duration::from_secs(3);
-
-/// What the keeper handed over: by key, what was said and the descriptors.
-type Handed = BTreeMap<String, (serde_json::Value, Vec<OwnedFd>)>;
 
 /// Adopts the session that the keeper at descriptor 0 hands over, and holds it.
 pub(crate) fn adopt() -> Result<(), Error> {
@@ -77,31 +75,60 @@ pub(crate) fn adopt() -> Result<(), Error> {
     }
     rustix::io::ioctl_fionbio(&keeper, true)
         .map_err(|errno| step("speak with the keeper")(errno.into()))?;
-    let mut holder = Holder::new(Parts {
-        epoll,
+    let estate = Estate {
         signals,
-        listener,
+        epoll,
         owned,
-        umask: handover.as_ref().map_or(0o022, |state| state.umask),
-        limits: handover.as_ref().map(Handover::limits).unwrap_or_default(),
-        size: handover
-            .as_ref()
-            .map(|state| state.first_size)
-            .unwrap_or_default(),
-        boot_id: session_sys::identity::boot_id().unwrap_or_default(),
-    });
-    holder.parking = Parking::over(keeper, Some(state));
-    holder
-        .take_over(handover, handed)
-        .map_err(step("take over the processes"))?;
-    holder.diagnostics =
-        crate::startup::diagnostics().is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
-    holder.run().map_err(step("wait for events"))?;
-    holder.end();
-    Ok(())
+        listener,
+        parking: Parking::over(Some(keeper), Some(state)),
+        handover,
+        handed,
+        by_exec: false,
+    };
+    estate.hold()
 }
 
-fn missing() -> io::Error {
+/// What one holder leaves to the next.
+pub(crate) struct Estate {
+    pub(crate) signals: SignalFd,
+    pub(crate) epoll: OwnedFd,
+    pub(crate) owned: Owned,
+    pub(crate) listener: OwnedFd,
+    pub(crate) parking: Parking,
+    pub(crate) handover: Option<Handover>,
+    pub(crate) handed: Handed,
+    /// It is the same process, which has executed another program.
+    pub(crate) by_exec: bool,
+}
+
+impl Estate {
+    /// Goes on with it, to the end of the session.
+    pub(crate) fn hold(self) -> Result<(), Error> {
+        let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
+        let state = self.handover.as_ref();
+        let mut holder = Holder::new(Parts {
+            epoll: self.epoll,
+            signals: self.signals,
+            listener: self.listener,
+            owned: self.owned,
+            umask: state.map_or(0o022, |state| state.umask),
+            limits: state.map(Handover::limits).unwrap_or_default(),
+            size: state.map(|state| state.first_size).unwrap_or_default(),
+            boot_id: session_sys::identity::boot_id().unwrap_or_default(),
+        });
+        holder.parking = self.parking;
+        holder
+            .take_over(self.handover, self.handed, self.by_exec)
+            .map_err(step("take over the processes"))?;
+        holder.diagnostics = crate::startup::diagnostics()
+            .is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
+        holder.run().map_err(step("wait for events"))?;
+        holder.end();
+        Ok(())
+    }
+}
+
+pub(crate) fn missing() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
@@ -121,7 +148,7 @@ fn receive(keeper: &OwnedFd) -> io::Result<Handed> {
 }
 
 /// The one descriptor under a key.
-fn one(handed: &mut Handed, key: &str) -> Option<OwnedFd> {
+pub(crate) fn one(handed: &mut Handed, key: &str) -> Option<OwnedFd> {
     handed.remove(key)?.1.into_iter().next()
 }
 
@@ -168,17 +195,23 @@ fn listener(handed: &mut Handed, owned: &Owned) -> io::Result<OwnedFd> {
 
 impl Holder {
     /// Makes everything that was handed over ours.
-    fn take_over(&mut self, state: Option<Handover>, mut handed: Handed) -> io::Result<()> {
+    fn take_over(
+        &mut self,
+        state: Option<Handover>,
+        mut handed: Handed,
+        by_exec: bool,
+    ) -> io::Result<()> {
         self.group = crate::reclaim::group_of(&self.owned);
         let known = state.is_some();
         let kept = state.map(|state| self.restore(state)).unwrap_or_default();
-        self.adopted = true;
+        self.adopted |= !by_exec;
         let mut living = BTreeMap::new();
         for (what, descriptors) in handed
             .extract_if(.., |key, _| key.starts_with("run/"))
             .map(|(_, value)| value)
         {
-            let what: Living = serde_json::from_value(what)?;
+            let mut what: Living = serde_json::from_value(what)?;
+            what.is_child &= by_exec;
             living.insert(ProcessId(what.process), (what, descriptors));
         }
         let mut parts = BTreeMap::new();
@@ -200,7 +233,8 @@ impl Holder {
         self.childless = false;
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
         self.watch(&self.listener, Token::Listener, EventFlags::IN)?;
-        if let Some(group) = &self.group
+        if self.adopted
+            && let Some(group) = &self.group
             && let Ok(events) = group.events()
         {
             let watched = self.watch(&events, Token::Group, EventFlags::PRI);
@@ -233,6 +267,7 @@ impl Holder {
         self.facts = state.facts;
         self.followed = state.followed;
         self.next_process = state.next_process;
+        self.adopted = state.adopted;
         state.processes
     }
 
@@ -297,7 +332,9 @@ impl Holder {
                 let report =
                     (living.report && descriptors.len() > 1).then(|| descriptors.remove(1));
                 let pidfd = descriptors.pop().ok_or_else(missing)?;
-                self.watch(&pidfd, Token::Ended(id), EventFlags::IN | EventFlags::ET)?;
+                if !living.is_child {
+                    self.watch(&pidfd, Token::Ended(id), EventFlags::IN | EventFlags::ET)?;
+                }
                 if let Some(report) = &report {
                     self.watch(report, Token::Report(id), EventFlags::IN)?;
                 }
@@ -305,7 +342,7 @@ impl Holder {
                     pid: living.pid,
                     identity: Identity::decode(living.identity.as_bytes()),
                     pidfd,
-                    is_child: false,
+                    is_child: living.is_child,
                     report,
                     input,
                     closing: kept.closing,

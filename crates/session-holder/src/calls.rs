@@ -55,6 +55,10 @@ impl Holder {
             Call::Environment {} => {
                 Ok(serde_json::to_value(self.environment()).unwrap_or_default())
             }
+            Call::Holder {} => Ok(serde_json::to_value(self.info()).unwrap_or_default()),
+            Call::Upgrade { executable } => {
+                Err(self.upgrade(std::path::Path::new(executable.as_os_str())))
+            }
             Call::Wait(wait) => match self.look_for(number, id.clone(), &wait) {
                 Ok(()) => return,
                 Err(error) => Err(error),

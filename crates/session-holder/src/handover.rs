@@ -55,6 +55,8 @@ pub(crate) struct Handover {
     pub(crate) followed: Option<Environment>,
     #[serde(default)]
     pub(crate) next_process: u32,
+    #[serde(default)]
+    pub(crate) adopted: bool,
     pub(crate) processes: Vec<Kept>,
 }
 
@@ -125,6 +127,7 @@ impl Handover {
             facts: holder.facts.clone(),
             followed: holder.followed.clone(),
             next_process: holder.next_process,
+            adopted: holder.adopted,
             processes: holder.processes.values().map(Kept::of).collect(),
         }
     }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `startup` | from `session __hold ID` to the loop |
 //! | `parking`, `handover` | what the keeper has, should this holder be killed |
-//! | `adopt` | from what a killed holder left to the loop |
+//! | `adopt`, `upgrade` | from what a killed holder left to the loop, or this one as another executable |
 //! | `holder` | what a holder owns, and the loop |
 //! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
 //! | `supervise`, `whole_tree`, `ends` | carry the table's actions out |
@@ -56,6 +56,7 @@ mod supervise;
 mod supervision;
 mod token;
 mod typing;
+mod upgrade;
 mod whole_tree;
 
 use std::io::Write as _;
@@ -107,8 +108,20 @@ pub enum Error {
 /// session's directory is.
 pub fn run(_id: &str, size: Option<&str>) -> ExitCode {
     let mut client = None;
-    if size == Some("adopt") {
-        return match adopt::adopt() {
+    if size == Some("check") {
+        return if upgrade::check() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
+    let heir = match size {
+        Some("adopt") => Some(adopt::adopt()),
+        Some("upgrade") => Some(upgrade::go_on()),
+        _ => None,
+    };
+    if let Some(held) = heir {
+        return match held {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 // The keeper tries again; the diagnostics are where somebody may look.

@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use session_keeper::succession::Item;
 use session_keeper::{ENVIRONMENT, Message};
 use session_protocol::{Channel, ProcessId};
 use session_store::Root;
@@ -60,6 +61,9 @@ pub(crate) struct Streams {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Living {
     pub(crate) process: u32,
+    /// Whoever holds it next under the same pid is its parent.
+    #[serde(default)]
+    pub(crate) is_child: bool,
     pub(crate) pid: i32,
     /// As [`Identity::encode`] has it.
     pub(crate) identity: String,
@@ -76,9 +80,9 @@ pub(crate) fn run_key(id: ProcessId) -> String {
 
 impl Parking {
     /// An adopted connection.
-    pub(crate) fn over(connection: OwnedFd, state: Option<StateFile>) -> Self {
+    pub(crate) fn over(connection: Option<OwnedFd>, state: Option<StateFile>) -> Self {
         Self {
-            connection: Some(connection),
+            connection,
             state,
             retry: Duration::ZERO,
         }
@@ -118,6 +122,10 @@ impl Parking {
         let _ = self.say(&Message::Unpark { key }, &[]);
     }
 
+    pub(crate) fn park_item(&self, item: &Item<'_>) -> io::Result<()> {
+        self.park(&item.key, item.what.clone(), &item.descriptors)
+    }
+
     /// The streams of a process, before it exists.
     pub(crate) fn park_ends(
         &self,
@@ -127,32 +135,13 @@ impl Parking {
     ) -> io::Result<()> {
         let sources = ends.sources.iter().map(|fd| Some(fd.as_fd()));
         let slave = ends.slave.as_ref().map(AsFd::as_fd);
-        self.park_streams(id, Some(ends.input.as_fd()), slave, rings, sources)
-    }
-
-    fn park_streams<'a>(
-        &self,
-        id: ProcessId,
-        input: Option<BorrowedFd<'a>>,
-        slave: Option<BorrowedFd<'a>>,
-        rings: &'a [(Channel, &'a Ring)],
-        sources: impl Iterator<Item = Option<BorrowedFd<'a>>>,
-    ) -> io::Result<()> {
-        let mut descriptors: Vec<BorrowedFd<'_>> = input.into_iter().chain(slave).collect();
-        let mut outputs = Vec::new();
-        for ((channel, ring), source) in rings.iter().zip(sources) {
-            outputs.push((*channel, source.is_some()));
-            descriptors.extend(source);
-            descriptors.extend(ring.parts());
-        }
-        let streams = Streams {
-            process: id.0,
-            input: input.is_some(),
-            slave: slave.is_some(),
-            outputs,
-        };
-        let what = serde_json::to_value(streams)?;
-        self.park(&streams_key(id), what, &descriptors)
+        self.park_item(&streams(
+            id,
+            Some(ends.input.as_fd()),
+            slave,
+            rings,
+            sources,
+        )?)
     }
 
     /// A process that exists, before it may execute anything.
@@ -163,15 +152,65 @@ impl Parking {
         pidfd: BorrowedFd<'_>,
         report: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        let living = Living {
-            process: id.0,
-            pid: identity.pid,
-            identity: String::from_utf8_lossy(&identity.encode()).into_owned(),
-            report: report.is_some(),
-        };
-        let descriptors: Vec<_> = std::iter::once(pidfd).chain(report).collect();
-        self.park(&run_key(id), serde_json::to_value(living)?, &descriptors)
+        self.park_item(&run(id, identity, pidfd, report, true)?)
     }
+}
+
+/// One descriptor, of which the key says everything.
+pub(crate) fn plain<'a>(key: &str, descriptor: BorrowedFd<'a>) -> Item<'a> {
+    Item {
+        key: key.to_owned(),
+        what: Value::Null,
+        descriptors: vec![descriptor],
+    }
+}
+
+fn streams<'a>(
+    id: ProcessId,
+    input: Option<BorrowedFd<'a>>,
+    slave: Option<BorrowedFd<'a>>,
+    rings: &[(Channel, &'a Ring)],
+    sources: impl Iterator<Item = Option<BorrowedFd<'a>>>,
+) -> io::Result<Item<'a>> {
+    let mut descriptors: Vec<BorrowedFd<'_>> = input.into_iter().chain(slave).collect();
+    let mut outputs = Vec::new();
+    for ((channel, ring), source) in rings.iter().zip(sources) {
+        outputs.push((*channel, source.is_some()));
+        descriptors.extend(source);
+        descriptors.extend(ring.parts());
+    }
+    let streams = Streams {
+        process: id.0,
+        input: input.is_some(),
+        slave: slave.is_some(),
+        outputs,
+    };
+    Ok(Item {
+        key: streams_key(id),
+        what: serde_json::to_value(streams)?,
+        descriptors,
+    })
+}
+
+fn run<'a>(
+    id: ProcessId,
+    identity: &Identity,
+    pidfd: BorrowedFd<'a>,
+    report: Option<BorrowedFd<'a>>,
+    is_child: bool,
+) -> io::Result<Item<'a>> {
+    let living = Living {
+        process: id.0,
+        is_child,
+        pid: identity.pid,
+        identity: String::from_utf8_lossy(&identity.encode()).into_owned(),
+        report: report.is_some(),
+    };
+    Ok(Item {
+        key: run_key(id),
+        what: serde_json::to_value(living)?,
+        descriptors: std::iter::once(pidfd).chain(report).collect(),
+    })
 }
 
 impl Holder {
@@ -228,10 +267,11 @@ impl Holder {
 
     pub(crate) fn park_listener(&self) -> io::Result<()> {
         self.parking
-            .park(LISTENER, Value::Null, &[self.listener.as_fd()])
+            .park_item(&plain(LISTENER, self.listener.as_fd()))
     }
 
-    fn park_process(&self, process: &Process) -> io::Result<()> {
+    /// All that a process is connected to, and itself if it lives.
+    pub(crate) fn items_of<'a>(&'a self, process: &'a Process) -> io::Result<Vec<Item<'a>>> {
         let id = process.id;
         let input = process.run.as_ref().and_then(|run| run.input.as_ref());
         let slave = process.run.as_ref().and_then(|run| run.slave.as_ref());
@@ -242,20 +282,26 @@ impl Holder {
             Some(source.fd.as_fd())
         });
         let (input, slave) = (input.map(AsFd::as_fd), slave.map(AsFd::as_fd));
-        self.parking
-            .park_streams(id, input, slave, &rings, sources)?;
-        match &process.run {
-            Some(Run {
-                identity: Some(identity),
-                pidfd,
-                report,
-                ..
-            }) => {
-                let report = report.as_ref().map(AsFd::as_fd);
-                self.parking.park_run(id, identity, pidfd.as_fd(), report)
-            }
-            _ => Ok(()),
+        let mut items = vec![streams(id, input, slave, &rings, sources)?];
+        if let Some(Run {
+            identity: Some(identity),
+            pidfd,
+            report,
+            is_child,
+            ..
+        }) = &process.run
+        {
+            let report = report.as_ref().map(AsFd::as_fd);
+            items.push(run(id, identity, pidfd.as_fd(), report, *is_child)?);
         }
+        Ok(items)
+    }
+
+    fn park_process(&self, process: &Process) -> io::Result<()> {
+        let items = self.items_of(process)?;
+        items
+            .iter()
+            .try_for_each(|item| self.parking.park_item(item))
     }
 
     /// What a process is connected to has changed.

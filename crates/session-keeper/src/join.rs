@@ -7,8 +7,10 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use session_store::Root;
 use session_sys::spawn::{self, ChildStdio, Program};
@@ -22,6 +24,10 @@ const SOCKET: &str = "socket";
 const BACKLOG: i32 = 4096;
 /// The byte of `lock` that a starter locks.
 const STARTING: u64 = 0;
+/// A keeper that does not say in this time whether it has something has nothing.
+const QUERY: Duration = Duration::from_secs(1);
+/// Another executable may think for some seconds.
+const UPGRADE: Duration = Duration::from_secs(15);
 /// A starter takes this long at most, unless it is stopped.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -53,18 +59,38 @@ pub fn has_parked(root: &Root, session: &str) -> bool {
         let connection = connect(directory.as_fd())?;
         let session = session.to_owned();
         message::send(&connection, &Message::Query { session }, &[])?;
-        let mut fds = [rustix::event::PollFd::new(
-            &connection,
-            rustix::event::PollFlags::IN,
-        )];
-        let patience = rustix::event::Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        };
-        rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, Some(&patience)))?;
-        message::receive(&connection)
+        answer(&connection, QUERY)
     })();
     matches!(asked, Ok(Some((Message::Held { held: true }, _))))
+}
+
+/// Has the keeper of `root` go on as `executable`; nothing where there is none.
+///
+/// # Errors
+/// Why it cannot.
+pub fn upgrade(root: &Root, executable: &Path) -> io::Result<()> {
+    let directory = root.keeper().map_err(io::Error::other)?;
+    let connection = match connect(directory.as_fd()) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        connection => connection?,
+    };
+    let executable = executable.to_owned();
+    message::send(&connection, &Message::Upgrade { executable }, &[])?;
+    match answer(&connection, UPGRADE)? {
+        None => Ok(()),
+        Some((Message::Refused { why }, _)) => Err(io::Error::other(why)),
+        Some(_) => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// What the keeper says next; `TimedOut` if that takes too long.
+fn answer(connection: &OwnedFd, patience: Duration) -> io::Result<Option<(Message, Vec<OwnedFd>)>> {
+    let mut fds = [PollFd::new(connection, PollFlags::IN)];
+    let patience = Timespec::try_from(patience).ok();
+    match rustix::io::retry_on_intr(|| poll(&mut fds, patience.as_ref()))? {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => message::receive(connection),
+    }
 }
 
 fn connect(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -90,11 +116,11 @@ pub(crate) fn locked(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // What holds it is another starter, for less than this.
-        let pause = rustix::event::Timespec {
+        let pause = Timespec {
             tv_sec: 0,
             tv_nsec: 1_000_000,
         };
-        let _ = rustix::event::poll(&mut [], Some(&pause));
+        let _ = poll(&mut [], Some(&pause));
     }
     Ok(file)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -31,51 +32,53 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Descriptors of a session.
 #[derive(Debug)]
-struct Parked {
-    what: Value,
-    descriptors: Vec<OwnedFd>,
+pub(crate) struct Parked {
+    pub(crate) what: Value,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 /// A session of which something is parked.
 #[derive(Debug, Default)]
-struct Vault {
-    parked: BTreeMap<String, Parked>,
+pub(crate) struct Vault {
+    pub(crate) parked: BTreeMap<String, Parked>,
     /// The number of its holder's connection, while there is one.
-    holder: Option<u64>,
+    pub(crate) holder: Option<u64>,
     /// Holders that died in a row without having served.
-    unserved: u32,
+    pub(crate) unserved: u32,
     /// When the next holder is started, if not at once.
     due: Option<Instant>,
 }
 
 /// Someone who is connected, or was until it died.
 #[derive(Debug)]
-struct Guest {
-    connection: Option<OwnedFd>,
+pub(crate) struct Guest {
+    pub(crate) connection: Option<OwnedFd>,
     /// Of the process at the other end. Only when it fires is that process dead, and its locks are free: the end of a
     /// connection comes earlier.
-    process: OwnedFd,
-    session: Option<String>,
-    served: bool,
+    pub(crate) process: OwnedFd,
+    pub(crate) session: Option<String>,
+    pub(crate) served: bool,
     /// What its socket did not take yet.
-    unsent: VecDeque<(Message, Vec<OwnedFd>)>,
+    pub(crate) unsent: VecDeque<(Message, Vec<OwnedFd>)>,
 }
 
 /// What an event is about: a number, and whether it is the guest's process.
 const LISTENER: u64 = 0;
 
 pub(crate) struct Keeper {
-    epoll: OwnedFd,
-    listener: OwnedFd,
-    guests: BTreeMap<u64, Guest>,
-    vaults: BTreeMap<String, Vault>,
-    next: u64,
+    pub(crate) epoll: OwnedFd,
+    pub(crate) listener: OwnedFd,
+    pub(crate) guests: BTreeMap<u64, Guest>,
+    pub(crate) vaults: BTreeMap<String, Vault>,
+    pub(crate) next: u64,
+    /// The state directory.
+    path: PathBuf,
     /// Since when nothing is kept.
     idle: Option<Instant>,
 }
 
 impl Keeper {
-    pub(crate) fn new(listener: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn new(listener: OwnedFd, path: &Path) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(LISTENER);
         epoll::add(&epoll, &listener, data, epoll::EventFlags::IN)?;
@@ -85,6 +88,7 @@ impl Keeper {
             guests: BTreeMap::new(),
             vaults: BTreeMap::new(),
             next: 0,
+            path: path.to_owned(),
             idle: Some(Instant::now()),
         })
     }
@@ -237,6 +241,11 @@ impl Keeper {
                 let held = self.vaults.get(&session).is_some_and(soon);
                 self.send(number, Message::Held { held }, Vec::new());
             }
+            (Message::Upgrade { executable }, _) => {
+                let error = self.upgrade(&executable, &self.path);
+                let why = error.to_string();
+                self.send(number, Message::Refused { why }, Vec::new());
+            }
             _ => {}
         }
     }
@@ -309,7 +318,7 @@ impl Keeper {
     }
 
     /// Starts a holder of the session and hands it what is parked; copies stay here.
-    fn relaunch(&mut self, session: &str) {
+    pub(crate) fn relaunch(&mut self, session: &str) {
         if self.try_relaunch(session).is_err()
             && let Some(vault) = self.vaults.get_mut(session)
         {

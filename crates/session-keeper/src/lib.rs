@@ -10,10 +10,13 @@
 //! | `message` | what holders and keeper say |
 //! | `join` | the way to the keeper, also where there is none |
 //! | `keeper` | what is parked, and who gets it |
+//! | `succession`, `upgrade` | going on as another executable |
 
 mod join;
 mod keeper;
 mod message;
+pub mod succession;
+mod upgrade;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,7 +26,7 @@ use std::process::ExitCode;
 use rustix::process::Signal;
 use session_store::Root;
 
-pub use join::{has_parked, join};
+pub use join::{has_parked, join, upgrade};
 pub use message::{Message, receive, send};
 
 /// The key under which a holder parks its environment: a file of entries with a NUL behind each. The next holder of the
@@ -33,17 +36,33 @@ pub const ENVIRONMENT: &str = "environment";
 /// The hidden role `session __keep PATH` for the state directory `path`.
 ///
 /// Inherited: descriptor 0, the listening socket.
-pub fn run(path: &Path) -> ExitCode {
-    match keep(path) {
+///
+/// With `upgrade` behind the path, descriptor 0 says instead what an earlier executable left open, and with `check` the
+/// question is only whether that is understood.
+pub fn run(path: &Path, how: Option<&str>) -> ExitCode {
+    if how == Some("check") {
+        return if upgrade::check() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
+    match keep(path, how == Some("upgrade")) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody is there to be told; the holders start another.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn keep(path: &Path) -> io::Result<()> {
-    session_sys::process::close_inherited()?;
-    let listener = session_sys::process::take_inherited(0)?;
+fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
+    let mut keeper = if is_upgrade {
+        keeper::Keeper::inherit(path)?
+    } else {
+        session_sys::process::close_inherited()?;
+        let listener = session_sys::process::take_inherited(0)?;
+        session_sys::process::null_standard_streams()?;
+        keeper::Keeper::new(listener, path)?
+    };
     session_sys::process::set_name(c"session-keeper")?;
     // Holders that it starts are nobody's to wait for.
     session_sys::event::ignore(Signal::CHILD.as_raw())?;
@@ -54,7 +73,6 @@ fn keep(path: &Path) -> io::Result<()> {
         }
     }
     raise_open_files();
-    let mut keeper = keeper::Keeper::new(listener)?;
     keeper.run(|listener| may_leave(path, listener))
 }
 

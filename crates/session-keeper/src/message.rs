@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,16 @@ pub enum Message {
     Held {
         /// Whether there is.
         held: bool,
+    },
+    /// Anyone to keeper: go on as this executable. Only that it cannot is answered; else the connection ends.
+    Upgrade {
+        /// Its absolute path.
+        executable: PathBuf,
+    },
+    /// The answer to what cannot be.
+    Refused {
+        /// Why.
+        why: String,
     },
     /// Keeper to a new holder: what was parked.
     Handed {

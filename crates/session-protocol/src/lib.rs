@@ -26,8 +26,8 @@ pub use frame::{
 };
 pub use message::{Call, Notice, Request, Response};
 pub use parameters::{
-    Attach, Attached, AttachedStream, BadSize, Found, From, ProcessInfo, Quiet, Read, ReadResult,
-    ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
+    Attach, Attached, AttachedStream, BadSize, Found, From, HolderInfo, ProcessInfo, Quiet, Read,
+    ReadResult, ScreenResult, Set, Size, Spawn, Spawned, Stdio, Wait, Write, Written,
 };
 pub use signal::Signal;
 pub use status::{Desired, Exit, Scope, State, Status, Timestamp};

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Attach, Code, Error, Exit, ProcessId, Read, Set, Signal, Size, Spawn, Status, Wait, Write,
+    Attach, ByteString, Code, Error, Exit, ProcessId, Read, Set, Signal, Size, Spawn, Status, Wait,
+    Write,
 };
 
 /// One call with its id.
@@ -67,6 +68,16 @@ pub enum Call {
     /// The variables of the client that attached last: [`crate::Environment`].
     #[serde(rename = "session.environment")]
     Environment {},
+    /// Who holds the session: [`crate::HolderInfo`].
+    #[serde(rename = "session.holder")]
+    Holder {},
+    /// Go on as another executable, with the same processes and the same pid. Refused where it cannot; else the connection
+    /// ends without an answer, and whoever connects then speaks with the new one.
+    #[serde(rename = "session.upgrade")]
+    Upgrade {
+        /// Its absolute path.
+        executable: ByteString,
+    },
     /// Wait for a text or for silence; answered, by [`crate::Found`] or [`crate::Quiet`], once it came, and never where it does not: a
     /// caller that has had enough hangs up.
     #[serde(rename = "session.wait")]
@@ -263,7 +274,7 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{From, Variables, Written};
+    use crate::{Channel, From, StreamId, Variables, Written};
 
     #[test]
     fn calls_survive_json_and_need_no_params() {
@@ -282,6 +293,8 @@ mod tests {
                 detach_others: false,
                 exclusive: true,
                 environment: Some(Variables::from([("DISPLAY".into(), ":1".into())])),
+                resume: vec![(StreamId::new(ProcessId::MAIN, Channel::Pty), 7)],
+                lossless: true,
             }),
         };
         assert_eq!(Request::parse(call.to_json()).unwrap(), call);

@@ -188,6 +188,23 @@ pub struct AttachedStream {
     pub quiet_ms: u64,
 }
 
+/// Who holds a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderInfo {
+    /// The version of the executable it runs.
+    pub version: String,
+    /// Its pid.
+    pub pid: i32,
+    /// The device and inode of that executable.
+    pub executable: (u64, u64),
+    /// An earlier holder was killed, and this one took over what that had started.
+    #[serde(default)]
+    pub adopted: bool,
+    /// The keeper has what another holder would need, should this one be killed.
+    #[serde(default)]
+    pub parked: bool,
+}
+
 /// One process of the session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessInfo {

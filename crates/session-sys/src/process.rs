@@ -1,8 +1,8 @@
 //! What a process sets about itself: its place in the tree, its standard streams, its children's ends.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -44,6 +44,34 @@ pub fn take_inherited(fd: i32) -> io::Result<OwnedFd> {
     // SAFETY: borrowed for one call that fails with EBADF if the descriptor is not open.
     let inherited = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(rustix::io::fcntl_dupfd_cloexec(inherited, 10)?)
+}
+
+/// The descriptor that whoever executed this program left open under this number for it, close-on-exec from now on.
+///
+/// `EBADF` if nothing is open there. Each number is to be taken once, before anything else is opened.
+#[allow(unsafe_code)] // a bare number is all that exec leaves
+pub fn left_open(fd: i32) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: borrowed for one call that fails with EBADF if the descriptor is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, and by the caller's promise nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Goes on as another program, with the descriptors that are not close-on-exec. Returns only if that failed.
+#[allow(unsafe_code)] // execve
+pub fn execute(executable: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        let strings = strings.iter().map(|string| string.as_ptr());
+        strings.chain([std::ptr::null()]).collect()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both arrays end with null and point to strings that the caller keeps alive.
+    unsafe { libc::execve(executable.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    io::Error::last_os_error()
 }
 
 /// Closes every descriptor above 2: what the caller leaked (a lock, a pipe's end) is not to live as long as this

@@ -316,3 +316,77 @@ fn no_verb_takes_a_session_from_the_holder_that_is_about_to_come() {
         assert_eq!(session.pid("v"), pid);
     }
 }
+
+#[test]
+fn an_upgrade_keeps_processes_bytes_and_whoever_is_attached() {
+    let session = Sandbox::new();
+    let _gate = Fifo::new(session.path("gate"));
+    session.ok(["create", "-n", "c", "--", "sh", "-c", COUNTER]);
+    session.ok(["create", "-n", "still", "sleep", "1000"]);
+    let mut terminal = session.attach("c");
+    tell(&session);
+    terminal.said(BEGIN);
+    let (pid, mut holders) = (session.pid("c"), session.holders());
+    let keeper = session.keeper();
+    // Another file of the same program is another executable.
+    let new = session.path("new");
+    std::fs::copy(session.executable(), &new).unwrap();
+    let new = new.display().to_string();
+    for round in 0..4 {
+        let mut args = vec!["upgrade", "--all", "-v"];
+        if round % 2 == 0 {
+            args.extend(["--executable", &new]);
+        }
+        let said = session.run(args);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!(said.out.matches(" goes on with ").count(), 2, "{said:?}");
+        let mut now = session.holders();
+        (holders.sort_unstable(), now.sort_unstable());
+        assert_eq!(now, holders, "the same processes hold");
+        assert_eq!(session.keeper(), keeper);
+        let runs = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        let expected = match round % 2 {
+            0 => std::fs::canonicalize(&new).unwrap(),
+            _ => std::fs::canonicalize(session.executable()).unwrap(),
+        };
+        for pid in now.into_iter().chain(keeper) {
+            assert_eq!(runs(pid), expected);
+        }
+        assert_eq!(session.pid("c"), pid);
+    }
+    // What the keeper was handed over serves.
+    let holder = holders[0];
+    kill(holder, Signal::KILL);
+    until("another holder", || !session.holders().contains(&holder));
+    session.ok(["set", "c", "stop-timeout", "1s"]);
+    session.ok(["set", "still", "stop-timeout", "1s"]);
+    assert_eq!(session.pid("c"), pid);
+    session.ok(["stop", "c"]);
+    terminal.exit();
+    let log = session.ok(["logs", "c"]);
+    counted(log.as_bytes());
+    same(
+        "shown",
+        behind_the_beginning(&terminal.raw),
+        behind_the_beginning(log.as_bytes()),
+    );
+}
+
+#[test]
+fn a_program_that_would_not_take_over_is_not_executed() {
+    let session = Sandbox::new();
+    session.ok(["create", "-n", "a", "sleep", "1000"]);
+    let (pid, holders) = (session.pid("a"), session.holders());
+    let script = session.path("script");
+    std::fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+    for executable in ["/bin/true", "/bin/sh", "/etc/passwd", "/no/such", "script"] {
+        let refused = session.run(["upgrade", "a", "--executable", executable]);
+        assert_eq!(refused.code, 1, "{executable}: {refused:?}");
+        assert_eq!(refused.err.lines().count(), 1, "{refused:?}");
+        assert_eq!(
+            (session.pid("a"), session.holders()),
+            (pid, holders.clone())
+        );
+    }
+    session.ok(["stop", "a"]);
+}

@@ -109,8 +109,11 @@ fn what_a_stopped_client_missed_is_on_its_screen_to_the_cell() {
     assert!(one.bracketed_paste());
     // What follows is drawn alike: margins are the same, too.
     session.ok(["send", "s", "\x1b[20;1Hone\x1b[20;1H\nnext", "--enter"]);
-    terminal.shows("next");
-    fresh.shows("next");
+    for terminal in [&mut terminal, &mut fresh] {
+        terminal.shows("next");
+        // The end of the line comes behind it.
+        terminal.falls_silent(Duration::from_millis(500));
+    }
     assert_eq!(terminal.text(), fresh.text());
 }
 

@@ -238,7 +238,9 @@ impl Sandbox {
     pub(crate) fn keeper(&self) -> Option<i32> {
         let keeper = format!("session __keep {} ", self.state().display());
         let found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
-        found.into_iter().find(|pid| command_line(*pid) == keeper)
+        found
+            .into_iter()
+            .find(|pid| command_line(*pid).starts_with(&keeper))
     }
 
     /// Kills the keeper and every holder, at once as far as any of them can see: nobody is left to take over.
