@@ -289,6 +289,7 @@ impl Holder {
             size: self.first_size,
             since: None,
             closing: false,
+            token: living.as_ref().and_then(|(living, _)| living.token.clone()),
             outputs: Vec::new(),
         });
         let log_limit = spec.log_limit;
@@ -365,6 +366,7 @@ impl Holder {
             answerer: None,
             paths: (executable, directory),
             given: Given::default(),
+            token: kept.token,
         };
         self.processes.insert(id, process);
         self.next_process = self.next_process.max(id.0);

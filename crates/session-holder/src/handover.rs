@@ -75,6 +75,8 @@ pub(crate) struct Kept {
     pub(crate) since: Option<u64>,
     #[serde(default)]
     pub(crate) closing: bool,
+    #[serde(default)]
+    pub(crate) token: Option<String>,
     /// Each stream, where its present run began, and where it ended.
     pub(crate) outputs: Vec<(Channel, u64, Option<u64>)>,
 }
@@ -157,6 +159,7 @@ impl Kept {
             size: process.size,
             since: process.run.as_ref().map(|run| millis(run.since)),
             closing: process.run.as_ref().is_some_and(|run| run.closing),
+            token: process.token.clone(),
             outputs: outputs
                 .map(|output| (output.stream.channel(), output.begun, output.ended))
                 .collect(),

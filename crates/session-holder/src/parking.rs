@@ -68,6 +68,8 @@ pub(crate) struct Living {
     /// As [`Identity::encode`] has it.
     pub(crate) identity: String,
     pub(crate) report: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
 }
 
 pub(crate) fn streams_key(id: ProcessId) -> String {
@@ -151,8 +153,9 @@ impl Parking {
         identity: &Identity,
         pidfd: BorrowedFd<'_>,
         report: Option<BorrowedFd<'_>>,
+        token: Option<&str>,
     ) -> io::Result<()> {
-        self.park_item(&run(id, identity, pidfd, report, true)?)
+        self.park_item(&run(id, identity, pidfd, report, (true, token))?)
     }
 }
 
@@ -197,7 +200,7 @@ fn run<'a>(
     identity: &Identity,
     pidfd: BorrowedFd<'a>,
     report: Option<BorrowedFd<'a>>,
-    is_child: bool,
+    (is_child, token): (bool, Option<&str>),
 ) -> io::Result<Item<'a>> {
     let living = Living {
         process: id.0,
@@ -205,6 +208,7 @@ fn run<'a>(
         pid: identity.pid,
         identity: String::from_utf8_lossy(&identity.encode()).into_owned(),
         report: report.is_some(),
+        token: token.map(str::to_owned),
     };
     Ok(Item {
         key: run_key(id),
@@ -292,7 +296,8 @@ impl Holder {
         }) = &process.run
         {
             let report = report.as_ref().map(AsFd::as_fd);
-            items.push(run(id, identity, pidfd.as_fd(), report, *is_child)?);
+            let told = (*is_child, process.token.as_deref());
+            items.push(run(id, identity, pidfd.as_fd(), report, told)?);
         }
         Ok(items)
     }

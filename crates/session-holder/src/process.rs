@@ -27,6 +27,8 @@ pub(crate) struct Process {
     /// The file it is executed from and the directory it starts in, for error messages.
     pub(crate) paths: (PathBuf, PathBuf),
     pub(crate) given: Given,
+    /// What whoever had it spawned calls it.
+    pub(crate) token: Option<String>,
 }
 
 /// A living process.

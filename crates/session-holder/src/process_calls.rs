@@ -301,6 +301,17 @@ impl Holder {
         id: Option<Value>,
         spawn: Spawn,
     ) -> Result<(), Error> {
+        if let Some(process) = spawn.token.as_ref().and_then(|token| self.called(token)) {
+            // Asked again: the answer to the first call was lost.
+            let window = spawn.window;
+            self.wait(number, id, Until::Spawned { process, window });
+            let reported =
+                |process: &Process| process.run.as_ref().is_none_or(|run| run.report.is_none());
+            if self.processes.get(&process).is_some_and(reported) {
+                self.spawned(process, Ok(()));
+            }
+            return Ok(());
+        }
         match self.supervision.state() {
             State::Running | State::Starting { .. } => {}
             _ => {
@@ -364,11 +375,12 @@ impl Holder {
         };
         // Spawned processes are not restarted, so nothing could double them: their identity is not on disk.
         let (boot_id, parking) = (self.boot_id, &self.parking);
+        let token = spawn.token.as_deref();
         let mut known = None;
         let (started, _) = process::start(&launch, theirs, self.group.as_ref(), |gated| {
             let identity = process::identity(boot_id, gated.pid())?;
             let (pidfd, report) = (gated.as_fd(), Some(gated.report()));
-            let _ = parking.park_run(process_id, &identity, pidfd, report);
+            let _ = parking.park_run(process_id, &identity, pidfd, report, token);
             known = Some(identity);
             Ok(())
         })?;
@@ -391,6 +403,7 @@ impl Holder {
                 answerer: (pty && spawn.window > 0).then_some(number),
                 paths: (executable, directory),
                 given: Given::default(),
+                token: spawn.token.clone(),
             },
         );
         if let Err(error) = self.run_process(process_id, started, ends, known) {
@@ -409,6 +422,13 @@ impl Holder {
             },
         );
         Ok(())
+    }
+
+    /// The process that was begun with this token.
+    fn called(&self, token: &str) -> Option<ProcessId> {
+        let mut processes = self.processes.values();
+        let called = processes.find(|process| process.token.as_deref() == Some(token));
+        called.map(|process| process.id)
     }
 
     /// Whether a spawned process executed its command is known: attach the caller and answer it.

@@ -236,6 +236,7 @@ impl Holder {
                 &identity,
                 gated.as_fd(),
                 Some(gated.report()),
+                None,
             );
             known = Some(identity);
             Ok(())
@@ -312,6 +313,7 @@ impl Holder {
                     answerer: None,
                     paths: Default::default(),
                     given: Given::default(),
+                    token: None,
                 }
             }
         };

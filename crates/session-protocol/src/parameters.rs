@@ -35,6 +35,10 @@ pub struct Spawn {
     /// Bytes of output that may be on the way to the caller, a stream; 0 leaves it unattached.
     #[serde(default)]
     pub window: u64,
+    /// Chosen by the caller, for a call that may be made again because its answer was lost: a process that was begun with
+    /// this token is the one that is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// What a process's standard streams are.

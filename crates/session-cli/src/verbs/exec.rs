@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use session_client::Connection;
 use session_protocol::{ByteString, Call, Code, Spawn, Spawned, Stdio};
+use session_store::Id;
 
 use crate::context::Context;
 use crate::detach_key::{DetachKey, Scanner};
@@ -74,6 +75,8 @@ impl Exec {
                 Stdio::Pipes
             },
             window: WINDOW,
+            // Nobody else begins with this one.
+            token: Some(Id::random().to_string()),
         };
         let session = context.session_to_change(&self.name)?;
         let Some(mut connection) = session_client::connect(&session)? else {
@@ -81,11 +84,17 @@ impl Exec {
         };
         // From here on signals are for the process.
         let signals = signals(&[])?;
-        let spawned: Spawned = match connection.call(Call::Spawn(spawn)) {
-            Err(session_client::Error::Closed) => {
-                return Err(lifecycle::not_running(&session.status()?));
+        let spawned: Spawned = loop {
+            match connection.call(Call::Spawn(spawn.clone())) {
+                // Another holder knows whether it was begun.
+                Err(session_client::Error::Closed) => {
+                    let Some(next) = session_client::connect(&session)? else {
+                        return Err(lifecycle::not_running(&session.status()?));
+                    };
+                    connection = next;
+                }
+                spawned => break spawned?,
             }
-            spawned => spawned?,
         };
         let ended = if self.tty {
             interactive(&session, &mut connection, &spawned, &signals)?
