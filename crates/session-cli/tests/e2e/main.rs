@@ -6,6 +6,7 @@
 
 mod adoption;
 mod attach;
+mod chaos;
 mod concurrency;
 mod create;
 mod doctor;

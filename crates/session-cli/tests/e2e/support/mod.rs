@@ -243,6 +243,21 @@ impl Sandbox {
             .find(|pid| command_line(*pid).starts_with(&keeper))
     }
 
+    /// Whether the keeper has what the holder of this session has; `None` if it has no holder.
+    pub(crate) fn parked(&self, name: &str) -> Option<bool> {
+        let id = self.status(name)["id"].as_str()?.to_owned();
+        let socket = self.state().join("sessions").join(id).join("socket");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+        let ask = b"{\"id\":1,\"method\":\"session.holder\"}\n";
+        std::io::Write::write_all(&mut stream, ask).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut answer = String::new();
+        let mut reader = std::io::BufReader::new(stream);
+        std::io::BufRead::read_line(&mut reader, &mut answer).ok()?;
+        let answer: serde_json::Value = serde_json::from_str(&answer).ok()?;
+        answer["result"]["parked"].as_bool()
+    }
+
     /// Kills the keeper and every holder, at once as far as any of them can see: nobody is left to take over.
     pub(crate) fn abandon(&self) {
         let holders = self.holders();
