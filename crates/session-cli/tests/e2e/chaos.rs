@@ -287,6 +287,8 @@ impl World {
         // Nobody knows which; from here on what is counts, once it has settled.
         let settled = Instant::now();
         let ran = loop {
+            // What was asked before this is done, or never will be.
+            let _ = self.sandbox.parked(name);
             let ran = self.sandbox.run(["status", "--json", name]);
             let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_default();
             let unwatched = status["unwatched"] == true;
@@ -459,7 +461,7 @@ impl World {
             };
             let sandbox = &self.sandbox;
             let mut status = serde_json::Value::Null;
-            until("the state that is expected", || {
+            until(&format!("{name} is {word}"), || {
                 status = sandbox.status(name);
                 let state = status["state"].as_str().unwrap_or_default();
                 let stopped = expected.state == State::Stopped && state == "exited";

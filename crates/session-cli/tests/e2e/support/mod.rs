@@ -245,7 +245,9 @@ impl Sandbox {
 
     /// Whether the keeper has what the holder of this session has; `None` if it has no holder.
     pub(crate) fn parked(&self, name: &str) -> Option<bool> {
-        let id = self.status(name)["id"].as_str()?.to_owned();
+        let status = self.run(["status", "--json", name]).out;
+        let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+        let id = status["id"].as_str()?.to_owned();
         let socket = self.state().join("sessions").join(id).join("socket");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
         let ask = b"{\"id\":1,\"method\":\"session.holder\"}\n";
