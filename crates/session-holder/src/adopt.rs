@@ -31,13 +31,18 @@ use crate::serve::BACKLOG;
 use crate::supervision::{Event, State};
 use crate::token::Token;
 
+/// What a person should know of a session that was adopted where there are no cgroups.
+const UNPROVABLE: &str = "its holder was killed and another took over; without a cgroup, that a stop reaches all of its processes cannot be proven";
+
 /// How long a verb may have the session that was to be adopted.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A process that has ended and that nobody reaps has ended in a way that is unknown after this time.
 const UNREAPED: Duration = Duration::from_secs(3);
 
 /// Adopts the session that the keeper at descriptor 0 hands over, and holds it.
-pub(crate) fn adopt() -> Result<(), Error> {
+///
+/// `revived`: the keeper has nothing of it either, and what was started has ended or is to be ended first.
+pub(crate) fn adopt(revived: bool) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     process::close_inherited().map_err(step("let go of the keeper's descriptors"))?;
     let keeper = process::take_inherited(0).map_err(step("take over the keeper's connection"))?;
@@ -70,7 +75,7 @@ pub(crate) fn adopt() -> Result<(), Error> {
     };
     let listener = listener(&mut handed, &owned).map_err(step("listen on the session's socket"))?;
     if !lives(&handed) && handover.is_none() {
-        // It was killed before anything was begun; what it may have left behind is not what it was to be.
+        // Nothing of it is known: what is left of it is ended before anything is begun.
         crate::reclaim::reclaim(&mut owned)?;
     }
     rustix::io::ioctl_fionbio(&keeper, true)
@@ -83,7 +88,7 @@ pub(crate) fn adopt() -> Result<(), Error> {
         parking: Parking::over(Some(keeper), Some(state)),
         handover,
         handed,
-        by_exec: false,
+        how: if revived { How::Revived } else { How::Adopted },
     };
     estate.hold()
 }
@@ -97,8 +102,18 @@ pub(crate) struct Estate {
     pub(crate) parking: Parking,
     pub(crate) handover: Option<Handover>,
     pub(crate) handed: Handed,
+    pub(crate) how: How,
+}
+
+/// How a holder comes to be another's heir.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It was killed, and the keeper has what it had.
+    Adopted,
+    /// It was killed, and the keeper of its time as well.
+    Revived,
     /// It is the same process, which has executed another program.
-    pub(crate) by_exec: bool,
+    Executed,
 }
 
 impl Estate {
@@ -118,7 +133,7 @@ impl Estate {
         });
         holder.parking = self.parking;
         holder
-            .take_over(self.handover, self.handed, self.by_exec)
+            .take_over(self.handover, self.handed, self.how)
             .map_err(step("take over the processes"))?;
         holder.diagnostics = crate::startup::diagnostics()
             .is_some_and(|file| rustix::stdio::dup2_stderr(file).is_ok());
@@ -199,19 +214,22 @@ impl Holder {
         &mut self,
         state: Option<Handover>,
         mut handed: Handed,
-        by_exec: bool,
+        how: How,
     ) -> io::Result<()> {
         self.group = crate::reclaim::group_of(&self.owned);
         let known = state.is_some();
         let kept = state.map(|state| self.restore(state)).unwrap_or_default();
-        self.adopted |= !by_exec;
+        self.adopted |= how == How::Adopted;
+        if self.adopted && self.group.is_none() {
+            self.note(UNPROVABLE.to_owned());
+        }
         let mut living = BTreeMap::new();
         for (what, descriptors) in handed
             .extract_if(.., |key, _| key.starts_with("run/"))
             .map(|(_, value)| value)
         {
             let mut what: Living = serde_json::from_value(what)?;
-            what.is_child &= by_exec;
+            what.is_child &= how == How::Executed;
             living.insert(ProcessId(what.process), (what, descriptors));
         }
         let mut parts = BTreeMap::new();
@@ -233,17 +251,11 @@ impl Holder {
         self.childless = false;
         self.watch(&self.signals, Token::Signals, EventFlags::IN)?;
         self.watch(&self.listener, Token::Listener, EventFlags::IN)?;
-        if self.adopted
-            && let Some(group) = &self.group
-            && let Ok(events) = group.events()
-        {
-            let watched = self.watch(&events, Token::Group, EventFlags::PRI);
-            self.group_events = watched.is_ok().then(|| events.into());
-        }
+        self.watch_group();
         if let Some(keeper) = self.parking.connection() {
             self.watch(keeper, Token::Keeper, EventFlags::IN)?;
         }
-        self.go_on(known);
+        self.go_on(known, how);
         self.park_all();
         self.publish();
         self.not_quiet();
@@ -402,7 +414,7 @@ impl Holder {
     }
 
     /// Takes up what was under way.
-    fn go_on(&mut self, known: bool) {
+    fn go_on(&mut self, known: bool, how: How) {
         let main_lives = self.runs(ProcessId::MAIN);
         let wanted_up = self.owned.record().desired == Desired::Up;
         if !known {
@@ -410,6 +422,22 @@ impl Holder {
             let begun = main_lives || wanted_up && self.owned.record().last.state == LastState::Up;
             if begun {
                 self.supervision.adopt_start();
+            }
+            if begun && how == How::Revived {
+                // Nobody saw how it ended; whether it is started again is up to its policy.
+                let exit = Exit {
+                    code: None,
+                    signal: None,
+                    at: Timestamp::now(),
+                };
+                self.facts.exit = Some(exit);
+                let now = self.origin.elapsed();
+                self.happened(Event::MainExited {
+                    exit,
+                    lived: Duration::ZERO,
+                    now,
+                });
+                return self.look_after_all();
             }
         }
         match self.supervision.state() {
@@ -438,10 +466,26 @@ impl Holder {
     /// The session's cgroup has become empty, or has not.
     pub(crate) fn group_changed(&mut self) {
         if let Some(events) = &self.group_events {
-            // It is told once it was read through this descriptor.
-            let _ = rustix::io::pread(events, &mut [0; 64], 0);
+            // That is told until it was read through this descriptor; and for ever of one that was removed.
+            if rustix::io::pread(events, &mut [0; 64], 0).is_err() {
+                self.watch_group();
+            }
         }
         self.look_after_all();
+    }
+
+    /// Hears of the session's cgroup when it is empty, where nothing else tells: of what was adopted.
+    pub(crate) fn watch_group(&mut self) {
+        if let Some(events) = self.group_events.take() {
+            let _ = epoll::delete(&self.epoll, &events);
+        }
+        if self.adopted
+            && let Some(group) = &self.group
+            && let Ok(events) = group.events()
+        {
+            let watched = self.watch(&events, Token::Group, EventFlags::PRI);
+            self.group_events = watched.is_ok().then(|| events.into());
+        }
     }
 
     pub(crate) fn runs(&self, id: ProcessId) -> bool {

@@ -101,7 +101,7 @@ pub enum Error {
 
 /// The hidden role `session __hold ID [COLUMNSxLINES]`, with the size of the main process's terminal until somebody attaches.
 ///
-/// With `adopt` in the place of the size, descriptor 0 is the keeper's connection, which hands over what a killed holder left.
+/// With `adopt` or `revive` in the place of the size, descriptor 0 is the keeper's connection, which hands over what a killed holder left.
 ///
 /// Else inherited: descriptor 0, the first client's connection, and the environment, limits and umask for its processes. Over that
 /// connection comes the session's `live` file, locked, with one byte that belongs to nothing else; it also says where the
@@ -116,7 +116,8 @@ pub fn run(_id: &str, size: Option<&str>) -> ExitCode {
         };
     }
     let heir = match size {
-        Some("adopt") => Some(adopt::adopt()),
+        Some("adopt") => Some(adopt::adopt(false)),
+        Some("revive") => Some(adopt::adopt(true)),
         Some("upgrade") => Some(upgrade::go_on()),
         _ => None,
     };

@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// … but no longer than this.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-pub(crate) const DIRECTORY: &str = "directory";
+pub(crate) use session_keeper::DIRECTORY;
 pub(crate) const STATE: &str = "state";
 pub(crate) const LISTENER: &str = "listener";
 

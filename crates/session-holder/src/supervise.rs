@@ -215,10 +215,12 @@ impl Holder {
         };
         let (ends, theirs) = process::ends(stdio)?;
         let rings = self.park_main(stdio, &ends)?;
+        let mut renewed_group = false;
         if let Some(group) = self.group.as_ref().filter(|group| !group.is_fresh())
             && let Ok(renewed) = group.renewed()
         {
             self.group = Some(renewed);
+            renewed_group = true;
         }
         self.facts.unenforced = crate::limits::apply(self.group.as_ref(), &spec.limits);
         // Also a child that never gets past its gate has to be collected before the group is removed.
@@ -246,6 +248,9 @@ impl Holder {
         }
         // Its log is opened while it already executes. What fails from here on must not leave it behind.
         let pidfd = started.pidfd.try_clone();
+        if renewed_group {
+            self.watch_group();
+        }
         let connected = self.connect_main((stdio, size), started, ends, rings, known);
         if let (Err(_), Ok(pidfd)) = (&connected, pidfd) {
             process::abort(&pidfd);

@@ -13,7 +13,7 @@ use session_store::Owned;
 use session_sys::event::SignalFd;
 
 use crate::Error;
-use crate::adopt::{Estate, missing, one};
+use crate::adopt::{Estate, How, missing, one};
 use crate::handover::{Handover, StateFile};
 use crate::holder::Holder;
 use crate::parking::{self, Parking, plain};
@@ -100,7 +100,7 @@ pub(crate) fn go_on() -> Result<(), Error> {
         parking: Parking::over(keeper, file),
         handover: Some(state),
         handed,
-        by_exec: true,
+        how: How::Executed,
     };
     estate.hold()
 }

@@ -4,7 +4,7 @@
 //! keeper that inherits it. So there is no instant in which a keeper is being started and cannot be connected to, and
 //! never a second one. Only the keeper has the listening socket then, so nobody listens once it is dead.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -137,7 +137,7 @@ fn start(root: &Root, listener: OwnedFd) -> io::Result<()> {
             c"__keep".to_owned(),
             CString::new(path)?,
         ],
-        env: environment(),
+        env: environment_of(std::env::vars_os()),
         directory: c"/".to_owned(),
         stdio: ChildStdio::Pipes {
             stdin: listener,
@@ -152,9 +152,11 @@ fn start(root: &Root, listener: OwnedFd) -> io::Result<()> {
 }
 
 /// Of the caller's environment only what is not about the one session that the caller holds.
-fn environment() -> Vec<CString> {
+pub(crate) fn environment_of(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Vec<CString> {
     use std::os::unix::ffi::OsStrExt;
-    let ours = std::env::vars_os().filter(|(name, _)| {
+    let ours = variables.filter(|(name, _)| {
         !["SESSION_ID", "SESSION_NAME", "SESS_NUM"]
             .iter()
             .any(|it| name == it)

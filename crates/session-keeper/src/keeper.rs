@@ -4,7 +4,7 @@
 //! that dies again and again (the next one waits).
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,8 +18,9 @@ use serde_json::Value;
 use session_sys::socket;
 use session_sys::spawn::{self, ChildStdio, Program};
 
-use crate::ENVIRONMENT;
+use crate::join::environment_of;
 use crate::message::{self, Message};
+use crate::{DIRECTORY, ENVIRONMENT};
 
 /// A keeper that keeps nothing goes after this time.
 const IDLE: Duration = Duration::from_secs(10);
@@ -47,6 +48,8 @@ pub(crate) struct Vault {
     pub(crate) unserved: u32,
     /// When the next holder is started, if not at once.
     due: Option<Instant>,
+    /// Nothing of its processes is here: no holder has served it yet.
+    is_revived: bool,
 }
 
 /// Someone who is connected, or was until it died.
@@ -228,7 +231,7 @@ impl Keeper {
             (Message::Serving {}, Some(session)) => {
                 guest.served = true;
                 if let Some(vault) = self.vault(number, &session) {
-                    vault.unserved = 0;
+                    (vault.unserved, vault.is_revived) = (0, false);
                 }
             }
             (Message::Leave {}, Some(session)) => {
@@ -317,6 +320,25 @@ impl Keeper {
         }
     }
 
+    /// A session that was up when its holder and the keeper of its time were killed: a holder ends what is left of it, and
+    /// starts it anew if it is to be.
+    pub(crate) fn revive(&mut self, session: String, directory: OwnedFd) {
+        let parked = Parked {
+            what: Value::Null,
+            descriptors: vec![directory],
+        };
+        let vault = Vault {
+            parked: BTreeMap::from([(DIRECTORY.to_owned(), parked)]),
+            is_revived: true,
+            ..Vault::default()
+        };
+        if self.vaults.contains_key(&session) {
+            return;
+        }
+        self.vaults.insert(session.clone(), vault);
+        self.relaunch(&session);
+    }
+
     /// Starts a holder of the session and hands it what is parked; copies stay here.
     pub(crate) fn relaunch(&mut self, session: &str) {
         if self.try_relaunch(session).is_err()
@@ -336,7 +358,16 @@ impl Keeper {
         let environment = vault.parked.get(ENVIRONMENT);
         let environment = environment.and_then(|parked| parked.descriptors.first());
         let environment = environment.map(read_environment).transpose()?;
-        let process = start_holder(session, theirs, environment.unwrap_or_default())?;
+        let environment = match environment {
+            Some(environment) => environment,
+            None => environment_of(std::env::vars_os()),
+        };
+        let how = if vault.is_revived {
+            c"revive"
+        } else {
+            c"adopt"
+        };
+        let process = start_holder(session, how, theirs, environment)?;
         let mut handed = Vec::new();
         for (key, parked) in &vault.parked {
             let copies = parked.descriptors.iter().map(OwnedFd::try_clone);
@@ -401,7 +432,12 @@ fn read_environment(file: &OwnedFd) -> io::Result<Vec<CString>> {
 }
 
 /// A holder that adopts: its pidfd.
-fn start_holder(session: &str, connection: OwnedFd, env: Vec<CString>) -> io::Result<OwnedFd> {
+fn start_holder(
+    session: &str,
+    how: &CStr,
+    connection: OwnedFd,
+    env: Vec<CString>,
+) -> io::Result<OwnedFd> {
     let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let program = Program {
         executable: c"/proc/self/exe".to_owned(),
@@ -409,7 +445,7 @@ fn start_holder(session: &str, connection: OwnedFd, env: Vec<CString>) -> io::Re
             c"session".to_owned(),
             c"__hold".to_owned(),
             CString::new(session)?,
-            c"adopt".to_owned(),
+            how.to_owned(),
         ],
         env,
         directory: c"/".to_owned(),

@@ -32,6 +32,8 @@ pub use message::{Message, receive, send};
 /// The key under which a holder parks its environment: a file of entries with a NUL behind each. The next holder of the
 /// session is started with it.
 pub const ENVIRONMENT: &str = "environment";
+/// The key under which a holder parks the session's directory.
+pub const DIRECTORY: &str = "directory";
 
 /// The hidden role `session __keep PATH` for the state directory `path`.
 ///
@@ -73,6 +75,13 @@ fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
         }
     }
     raise_open_files();
+    if !is_upgrade && let Ok(Some(root)) = Root::open_existing(path) {
+        for session in root.orphans().unwrap_or_default() {
+            if let Ok(directory) = session.directory_fd().try_clone_to_owned() {
+                keeper.revive(session.id().to_string(), directory);
+            }
+        }
+    }
     keeper.run(|listener| may_leave(path, listener))
 }
 

@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
-use session_protocol::{ByteString, Status};
+use session_protocol::{ByteString, Desired, Status};
 
 use crate::session::{HOLDER, Held, read_block};
-use crate::{Error, Id, Result, Root, Session, files};
+use crate::{Error, Id, LastState, Result, Root, Session, files};
 
 /// One line of `ls`.
 #[derive(Debug)]
@@ -25,6 +25,32 @@ pub struct Listed {
 }
 
 impl Root {
+    /// The sessions that are to be up, of which a main process was recorded since this boot, and that nobody holds: their
+    /// holders were killed.
+    pub fn orphans(&self) -> Result<Vec<Session>> {
+        let boot = session_sys::identity::boot_id()
+            .map_err(|error| Error::io("read", "/proc/sys/kernel/random/boot_id", error))?;
+        let is_orphan = |session: &Session| -> Result<bool> {
+            let begun = session.read_identity()?;
+            if begun.is_none_or(|identity| identity.boot_id != boot) || session.held()? != Held::No
+            {
+                return Ok(false);
+            }
+            let record = session.read_record()?;
+            Ok(record.desired == Desired::Up && record.last.state == LastState::Up)
+        };
+        let mut orphans = Vec::new();
+        for (id, _) in self.ids()? {
+            // One that cannot be read is for `doctor`.
+            if let Ok(Some(session)) = self.directory(&id)
+                && is_orphan(&session).unwrap_or(false)
+            {
+                orphans.push(session);
+            }
+        }
+        Ok(orphans)
+    }
+
     /// Every session, sorted by name. What is just being made or removed is not yet or no longer one.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let machine = self.machine()?.to_owned();

@@ -260,6 +260,13 @@ impl Sandbox {
         answer["result"]["parked"].as_bool()
     }
 
+    /// Waits until the keeper has what the session's holder has, if that has one.
+    pub(crate) fn is_parked(&self, name: &str) {
+        until("parked", || {
+            self.holders().is_empty() || self.parked(name) != Some(false)
+        });
+    }
+
     /// Kills the keeper and every holder, at once as far as any of them can see: nobody is left to take over.
     pub(crate) fn abandon(&self) {
         let holders = self.holders();
