@@ -98,6 +98,7 @@ fn directory_of(lock: &OwnedFd) -> io::Result<OwnedFd> {
 
 /// Out of reach of signals that are for others; parent of every orphan.
 pub(crate) fn settle_in() -> io::Result<()> {
+    process::keep_private()?;
     process::set_name(c"session")?;
     process::become_subreaper()?;
     // A caller that ignores SIGCHLD (nohup, cron) would have the kernel reap our children unseen (wait(2)).

@@ -422,6 +422,10 @@ impl Holder {
         if let Some(report) = run.report.take() {
             let _ = rustix::event::epoll::delete(&self.epoll, &report);
         }
+        if let (None, Some(pid)) = (&failure, self.processes.get(&id).and_then(Process::pid)) {
+            // Rather it than us. One that changed its user is not ours to tell so.
+            let _ = session_sys::process::end_sooner(pid);
+        }
         match (failure, id) {
             (None, ProcessId::MAIN) => self.happened(Event::Executed),
             (None, _) => self.spawned(id, Ok(())),

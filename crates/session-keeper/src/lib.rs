@@ -65,6 +65,7 @@ fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
         session_sys::process::null_standard_streams()?;
         keeper::Keeper::new(listener, path)?
     };
+    session_sys::process::keep_private()?;
     session_sys::process::set_name(c"session-keeper")?;
     // Holders that it starts are nobody's to wait for.
     session_sys::event::ignore(Signal::CHILD.as_raw())?;

@@ -323,9 +323,16 @@ impl Root {
         let failed = |error| Error::io("read", "/proc", error);
         let found = session_sys::process::called(&["session", "__hold"]).map_err(failed)?;
         let root = std::fs::canonicalize(self.path()).map_err(failed)?;
+        // A holder lets nobody but root look; then what it said itself has to do.
+        let said = |id: &Id, pid| -> Option<bool> {
+            let live = self.directory(id).ok()??.read_live().ok()??;
+            Some(live.holder == pid)
+        };
         let holder = |(pid, id): (i32, String)| {
+            let id = id.parse().ok()?;
             let ours = session_sys::process::has_open_below(pid, &root);
-            Some((id.parse().ok().filter(|_| ours)?, pid))
+            let ours = ours.or_else(|| said(&id, pid)).unwrap_or(false);
+            ours.then_some((id, pid))
         };
         Ok(found.into_iter().filter_map(holder).collect())
     }

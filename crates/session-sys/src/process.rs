@@ -17,6 +17,26 @@ pub fn become_subreaper() -> io::Result<()> {
     ))?)
 }
 
+/// Lets nobody but root look into this process or trace it, and no core of it be written (prctl(2), `PR_SET_DUMPABLE`): it
+/// holds what others type. An exec undoes it.
+pub fn keep_private() -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Has the kernel end process `pid` rather than its parent when memory is short (proc_pid_oom_score_adj(5)). What it starts
+/// later has the same. A process that is the caller's child and has executed its program.
+pub fn end_sooner(pid: i32) -> io::Result<()> {
+    /// As much as a tenth of the memory would.
+    const MORE: i32 = 100;
+    let path = format!("/proc/{pid}/oom_score_adj");
+    let now: i32 = std::fs::read_to_string(&path)?
+        .trim()
+        .parse()
+        .map_err(|_| io::ErrorKind::InvalidData)?;
+    std::fs::write(path, (now + MORE).min(1000).to_string())
+}
+
 /// Starts a new session without a terminal (setsid); `EPERM` if this process leads a group already.
 pub fn new_session() -> io::Result<()> {
     rustix::process::setsid()?;
@@ -191,13 +211,14 @@ pub fn called_as(pid: i32, words: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(next).into_owned())
 }
 
-/// Whether the process has something open below `directory`, which is absolute and without links.
-pub fn has_open_below(pid: i32, directory: &std::path::Path) -> bool {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    open.into_iter()
-        .flatten()
-        .flatten()
-        .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.starts_with(directory)))
+/// Whether the process has something open below `directory`, which is absolute and without links; `None` where we may not
+/// look.
+pub fn has_open_below(pid: i32, directory: &std::path::Path) -> Option<bool> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut open = open.flatten();
+    let below = open
+        .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.starts_with(directory)));
+    Some(below)
 }
 
 /// Whether a signal or a debugger has stopped the process.

@@ -216,31 +216,34 @@ impl Sandbox {
 
     /// The pids of the holders of this world.
     pub(crate) fn holders(&self) -> Vec<i32> {
-        let marker = format!("SESSION_HOME={}", self.state().display());
-        pids_with(&marker)
-            .into_iter()
-            .filter(|pid| command_line(*pid).contains("__hold"))
-            .collect()
+        let sessions = self.state().join("sessions");
+        let holds = |line: &str| {
+            let id = line.strip_prefix("session __hold ")?.split(' ').next()?;
+            sessions.join(id).exists().then_some(())
+        };
+        let mut found = pids();
+        found.retain(|pid| holds(&command_line(*pid)).is_some());
+        found
     }
 
     /// Every process of this world that is still alive: children of sessions, holders, clients. Not the keeper, which
     /// goes when nobody has needed it for a while.
     pub(crate) fn living(&self) -> Vec<i32> {
-        let found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
+        let mut found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
+        // Only root may look into a holder.
+        found.extend(self.holders());
+        found.sort_unstable();
+        found.dedup();
         let keeper = self.keeper();
+        found.retain(|pid| Some(*pid) != keeper);
         found
-            .into_iter()
-            .filter(|pid| Some(*pid) != keeper)
-            .collect()
     }
 
     /// The keeper of this world.
     pub(crate) fn keeper(&self) -> Option<i32> {
         let keeper = format!("session __keep {} ", self.state().display());
-        let found = pids_with(&format!("SESSION_HOME={}", self.state().display()));
-        found
-            .into_iter()
-            .find(|pid| command_line(*pid).starts_with(&keeper))
+        let mut found = pids().into_iter();
+        found.find(|pid| command_line(*pid).starts_with(&keeper))
     }
 
     /// Whether the keeper has what the holder of this session has; `None` if it has no holder.
@@ -316,26 +319,24 @@ pub(crate) fn ran(command: &mut Command) -> Ran {
     }
 }
 
+/// Every process but this one.
+fn pids() -> Vec<i32> {
+    let directories = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = directories.filter_map(|it| it.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != std::process::id() as i32)
+        .collect()
+}
+
 /// The processes whose environment holds `entry`; zombies have none.
 pub(crate) fn pids_with(entry: &str) -> Vec<i32> {
-    let mut found = Vec::new();
-    for directory in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = directory
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let environ = std::fs::read(directory.path().join("environ")).unwrap_or_default();
-        if pid != std::process::id() as i32
-            && environ
-                .split(|byte| *byte == 0)
-                .any(|it| it == entry.as_bytes())
-        {
-            found.push(pid);
-        }
-    }
+    let holds = |pid: &i32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ
+            .split(|byte| *byte == 0)
+            .any(|it| it == entry.as_bytes())
+    };
+    let mut found = pids();
+    found.retain(holds);
     found
 }
 
