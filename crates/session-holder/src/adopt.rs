@@ -42,6 +42,7 @@ const UNREAPED: Duration = Duration::from_secs(3);
 /// Adopts the session that the keeper at descriptor 0 hands over, and holds it.
 ///
 /// `revived`: the keeper has nothing of it either, and what was started has ended or is to be ended first.
+#[inline(never)] // its frame would be that of every holder
 pub(crate) fn adopt(revived: bool) -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     process::close_inherited().map_err(step("let go of the keeper's descriptors"))?;
@@ -380,7 +381,7 @@ impl Holder {
             given: Given::default(),
             token: kept.token,
         };
-        self.processes.insert(id, process);
+        self.processes.insert(id, Box::new(process));
         self.next_process = self.next_process.max(id.0);
         Ok(())
     }

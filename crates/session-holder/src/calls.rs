@@ -6,7 +6,7 @@ use serde_json::Value;
 use session_protocol::{Call, Code, Error, ProcessId, Request, Set};
 
 use crate::holder::{Holder, Until, Waiter};
-use crate::process::{self, Process};
+use crate::process;
 use crate::program;
 use crate::supervision::{Event, State};
 
@@ -119,7 +119,7 @@ impl Holder {
 
     /// A verb whose end is an event of the main process's life.
     fn verb(&mut self, number: u64, id: Option<Value>, event: Event, until: Until) {
-        let left = self.processes.get(&ProcessId::MAIN).and_then(Process::pid);
+        let left = self.processes.get(&ProcessId::MAIN).and_then(|it| it.pid());
         if let (State::Down(_), Event::Start, Some(pid)) = (self.supervision.state(), event, left) {
             let why = format!("the main process that could not be ended still lives, PID {pid}");
             return self.respond(number, id, Err(Error::new(Code::NotEmpty, why)));

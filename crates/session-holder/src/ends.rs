@@ -4,7 +4,6 @@ use session_protocol::{Exit, ProcessId, Signal, Timestamp};
 use session_sys::process::Reaped;
 
 use crate::holder::Holder;
-use crate::process::Process;
 use crate::supervision::Event;
 
 /// Bytes still read from a dead main process's terminal; what its orphans add meanwhile has to end somewhere.
@@ -114,7 +113,7 @@ impl Holder {
         self.processes
             .get_mut(&id)
             .into_iter()
-            .for_each(Process::journal);
+            .for_each(|it| it.journal());
     }
 
     /// Lets go of a dead process's descriptors. Its pipes stay until end of file: what it left behind may

@@ -130,7 +130,7 @@ impl Handover {
             followed: holder.followed.clone(),
             next_process: holder.next_process,
             adopted: holder.adopted,
-            processes: holder.processes.values().map(Kept::of).collect(),
+            processes: holder.processes.values().map(|it| Kept::of(it)).collect(),
         }
     }
 

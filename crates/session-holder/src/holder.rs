@@ -61,9 +61,10 @@ pub(crate) struct Holder {
     pub(crate) supervision: Supervision,
     /// The attributes that the running main process was started with.
     pub(crate) in_force: Spec,
-    pub(crate) processes: BTreeMap<ProcessId, Process>,
+    /// Boxed, for a node of the map has room for eleven, and most sessions have one.
+    pub(crate) processes: BTreeMap<ProcessId, Box<Process>>,
     pub(crate) sources: BTreeMap<u64, Source>,
-    pub(crate) connections: BTreeMap<u64, Connection>,
+    pub(crate) connections: BTreeMap<u64, Box<Connection>>,
     next_number: u64,
     pub(crate) next_process: u32,
     pub(crate) waiters: Vec<Waiter>,
@@ -281,7 +282,7 @@ impl Holder {
                 Err(error) => return Err(error.into()),
             }
             if leaving && events.is_empty() {
-                self.processes.values_mut().for_each(Process::journal);
+                self.processes.values_mut().for_each(|it| it.journal());
                 return Ok(());
             }
             for event in &events {

@@ -150,7 +150,7 @@ impl Holder {
             return Look::Done(Err(self.never(id)));
         };
         let name = process.directory();
-        let Process { outputs, given, .. } = process;
+        let Process { outputs, given, .. } = &mut **process;
         text.follow(outputs, given);
         let mut piece = PIECE.min(*budget);
         let mut buffer = Vec::new();

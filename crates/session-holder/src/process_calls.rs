@@ -305,8 +305,9 @@ impl Holder {
             // Asked again: the answer to the first call was lost.
             let window = spawn.window;
             self.wait(number, id, Until::Spawned { process, window });
-            let reported =
-                |process: &Process| process.run.as_ref().is_none_or(|run| run.report.is_none());
+            let reported = |process: &Box<Process>| {
+                process.run.as_ref().is_none_or(|run| run.report.is_none())
+            };
             if self.processes.get(&process).is_some_and(reported) {
                 self.spawned(process, Ok(()));
             }
@@ -393,7 +394,7 @@ impl Holder {
         };
         self.processes.insert(
             process_id,
-            Process {
+            Box::new(Process {
                 id: process_id,
                 command: spawn.command.clone(),
                 run: None,
@@ -404,7 +405,7 @@ impl Holder {
                 paths: (executable, directory),
                 given: Given::default(),
                 token: spawn.token.clone(),
-            },
+            }),
         );
         if let Err(error) = self.run_process(process_id, started, ends, known) {
             self.drop_streams(process_id);
@@ -458,7 +459,7 @@ impl Holder {
             let pid = self
                 .processes
                 .get(&id)
-                .and_then(Process::pid)
+                .and_then(|it| it.pid())
                 .unwrap_or_default();
             let attached = if window > 0 {
                 self.attach_spawned(connection, id, window)

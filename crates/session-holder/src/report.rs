@@ -6,7 +6,6 @@ use session_protocol::{Code, Error, ProcessId, State as Word, Status};
 use session_store::{Live, Record};
 
 use crate::holder::Holder;
-use crate::process::Process;
 use crate::supervision::{Rest, State};
 
 impl Holder {
@@ -73,7 +72,7 @@ impl Holder {
             size: self
                 .processes
                 .get(&ProcessId::MAIN)
-                .and_then(Process::terminal_size),
+                .and_then(|it| it.terminal_size()),
         }
     }
 
@@ -100,7 +99,7 @@ impl Holder {
 
     /// People attached to any process.
     fn clients(&self) -> u32 {
-        let attached = |connection: &&crate::connection::Connection| {
+        let attached = |connection: &&Box<crate::connection::Connection>| {
             connection
                 .attachments
                 .iter()

@@ -101,7 +101,8 @@ impl Holder {
             .watch(&socket, Token::Connection(number), EventFlags::IN)
             .is_ok()
         {
-            self.connections.insert(number, Connection::new(socket));
+            self.connections
+                .insert(number, Box::new(Connection::new(socket)));
             self.timers
                 .patience
                 .get_or_insert(Instant::now() + PATIENCE);
@@ -158,7 +159,7 @@ impl Holder {
                 decoder,
                 handed,
                 ..
-            } = connection;
+            } = &mut **connection;
             const PIECE: usize = 16 << 10;
             let space = decoder.space(PIECE);
             let received = session_sys::socket::receive(&*socket, space);
@@ -208,7 +209,7 @@ impl Holder {
 
     /// The client waits for an answer.
     pub(crate) fn is_awaited(&self, number: u64) -> bool {
-        let writes = |connection: &Connection| {
+        let writes = |connection: &Box<Connection>| {
             connection
                 .inputs
                 .iter()
@@ -258,7 +259,11 @@ impl Holder {
             connection.introduced = true;
             let gone = connection.gone;
             match heard {
-                Heard::Preface => connection.push(&PREFACE),
+                Heard::Preface => {
+                    connection.push(&PREFACE);
+                    // What is asked next may have to wait for a slow disk: that we live is said before.
+                    let _ = connection.flush();
+                }
                 Heard::Control(message) => match Request::parse(message) {
                     // Whoever wanted an answer gave up, and has told its user so: nothing of it may happen now.
                     Ok(request) if gone && request.id.is_some() => {}

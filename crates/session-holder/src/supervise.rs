@@ -296,13 +296,13 @@ impl Holder {
         );
         let log_limit = self.in_force.log_limit;
         let mut last = self.processes.remove(&ProcessId::MAIN);
-        last.iter_mut().for_each(Process::journal);
+        last.iter_mut().for_each(|it| it.journal());
         let kept = last.filter(|_| rings.is_none());
         let mut main = match kept {
             Some(main) => main,
             None => {
                 self.drop_streams(ProcessId::MAIN);
-                Process {
+                Box::new(Process {
                     id: ProcessId::MAIN,
                     command: Vec::new(),
                     run: None,
@@ -319,7 +319,7 @@ impl Holder {
                     paths: Default::default(),
                     given: Given::default(),
                     token: None,
-                }
+                })
             }
         };
         main.command = command;
@@ -422,7 +422,7 @@ impl Holder {
         if let Some(report) = run.report.take() {
             let _ = rustix::event::epoll::delete(&self.epoll, &report);
         }
-        if let (None, Some(pid)) = (&failure, self.processes.get(&id).and_then(Process::pid)) {
+        if let (None, Some(pid)) = (&failure, self.processes.get(&id).and_then(|it| it.pid())) {
             // Rather it than us. One that changed its user is not ours to tell so.
             let _ = session_sys::process::end_sooner(pid);
         }

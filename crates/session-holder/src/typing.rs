@@ -227,7 +227,7 @@ impl Holder {
             given,
             outputs,
             ..
-        }) = self.processes.get_mut(&process)
+        }) = self.processes.get_mut(&process).map(|it| &mut **it)
         {
             let head = outputs.first().map_or(0, Output::head);
             for connection in self.connections.values_mut() {

@@ -17,7 +17,6 @@ use crate::adopt::{Estate, How, missing, one};
 use crate::handover::{Handover, StateFile};
 use crate::holder::Holder;
 use crate::parking::{self, Parking, plain};
-use crate::process::Process;
 
 const LOCK: &str = "lock";
 const KEEPER: &str = "keeper";
@@ -37,7 +36,7 @@ impl Holder {
 
     /// Goes on as `executable`. Returns only if that cannot be, and then nothing has changed.
     pub(crate) fn upgrade(&mut self, executable: &Path) -> Refusal {
-        self.processes.values_mut().for_each(Process::journal);
+        self.processes.values_mut().for_each(|it| it.journal());
         let error = self
             .items()
             .and_then(|items| Ok((serde_json::to_value(Handover::of(self))?, items)))
@@ -75,6 +74,7 @@ pub(crate) fn check() -> bool {
 }
 
 /// The hidden role `session __hold ID upgrade`: goes on with what an earlier executable left open.
+#[inline(never)] // its frame would be that of every holder
 pub(crate) fn go_on() -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     let failed = step("go on as another executable");

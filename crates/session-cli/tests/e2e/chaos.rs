@@ -327,7 +327,9 @@ impl World {
             "{verb} {name}: {before:?} became {:?}",
             expected.state
         );
-        expected.pid = status["pid"].as_i64().map(|pid| pid as i32);
+        // A restart may still be under way.
+        let pid = status["pid"].as_i64().map(|pid| pid as i32);
+        expected.pid = pid.filter(|_| verb != "restart");
     }
 
     fn rename(&mut self, name: &str) {
@@ -479,6 +481,9 @@ impl World {
                 if status["state"] == "running" {
                     now.state = State::Running;
                 }
+            } else if expected.pid.is_none() {
+                let now = self.sessions.get_mut(name).unwrap();
+                now.pid = status["pid"].as_i64().map(|pid| pid as i32);
             } else if let Some(pid) = expected.pid {
                 assert_eq!(
                     status["pid"].as_i64(),
