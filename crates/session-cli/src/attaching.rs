@@ -143,9 +143,8 @@ impl Attaching<'_> {
             first()?;
         }
         let interactive = Interactive::new(
-            self.session,
+            (self.session, ProcessId::MAIN),
             &mut connection,
-            ProcessId::MAIN,
             &attached,
             past,
             signals,

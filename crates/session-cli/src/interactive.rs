@@ -112,9 +112,8 @@ pub(crate) struct Interactive<'a> {
 impl<'a> Interactive<'a> {
     /// For `process` of `session`, to which `connection` is attached.
     pub(crate) fn new(
-        session: &'a Session,
+        (session, process): (&'a Session, ProcessId),
         connection: &'a mut Connection,
-        process: ProcessId,
         attached: &Attached,
         past: Option<Past<'a>>,
         signals: &'a SignalFd,

@@ -305,10 +305,9 @@ impl Holder {
             // Asked again: the answer to the first call was lost.
             let window = spawn.window;
             self.wait(number, id, Until::Spawned { process, window });
-            let reported = |process: &Box<Process>| {
-                process.run.as_ref().is_none_or(|run| run.report.is_none())
-            };
-            if self.processes.get(&process).is_some_and(reported) {
+            let is_pending = |run: &crate::process::Run| run.report.is_some();
+            let entry = self.processes.get(&process);
+            if !entry.and_then(|it| it.run.as_ref()).is_some_and(is_pending) {
                 self.spawned(process, Ok(()));
             }
             return Ok(());

@@ -99,13 +99,12 @@ impl Holder {
 
     /// People attached to any process.
     fn clients(&self) -> u32 {
-        let attached = |connection: &&Box<crate::connection::Connection>| {
-            connection
-                .attachments
-                .iter()
-                .any(|attachment| attachment.interactive)
-        };
-        self.connections.values().filter(attached).count() as u32
+        let connections = self.connections.values();
+        let attached = connections.filter(|connection| {
+            let mut attachments = connection.attachments.iter();
+            attachments.any(|attachment| attachment.interactive)
+        });
+        attached.count() as u32
     }
 
     /// Changes the record; `change` says whether it did anything.

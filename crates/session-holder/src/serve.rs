@@ -209,7 +209,7 @@ impl Holder {
 
     /// The client waits for an answer.
     pub(crate) fn is_awaited(&self, number: u64) -> bool {
-        let writes = |connection: &Box<Connection>| {
+        let writes = |connection: &Connection| {
             connection
                 .inputs
                 .iter()
@@ -220,7 +220,7 @@ impl Holder {
             .iter()
             .any(|waiter| waiter.connection == number)
             || self.lookouts.iter().any(|it| it.connection == number)
-            || self.connections.get(&number).is_some_and(writes)
+            || self.connections.get(&number).is_some_and(|it| writes(it))
     }
 
     /// Acts on everything that has come from a client.

@@ -234,10 +234,8 @@ impl Keeper {
                     (vault.unserved, vault.is_revived) = (0, false);
                 }
             }
-            (Message::Leave {}, Some(session)) => {
-                if self.vault(number, &session).is_some() {
-                    self.vaults.remove(&session);
-                }
+            (Message::Leave {}, Some(session)) if self.vault(number, &session).is_some() => {
+                self.vaults.remove(&session);
             }
             (Message::Query { session }, _) => {
                 let soon = |vault: &Vault| vault.due.is_none();

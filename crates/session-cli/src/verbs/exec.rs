@@ -137,7 +137,13 @@ fn interactive(
     let scanner = Scanner::new(DetachKey::none());
     let attached = &spawned.attached;
     let interactive = Interactive::new(
-        session, connection, process, attached, None, signals, &raw, scanner,
+        (session, process),
+        connection,
+        attached,
+        None,
+        signals,
+        &raw,
+        scanner,
     )?;
     let outcome = interactive.run()?;
     drop(raw);
