@@ -350,7 +350,7 @@ mod tests {
             let (len, handed) = receive_message(&server, &mut space).unwrap();
             assert_eq!((&space[..len], handed.len()), (&b"another"[..], 0));
         }
-        assert!(send_message(&client, b"x", &vec![file.as_fd(); MOST_HANDED + 1]).is_err());
+        assert!(send_message(&client, b"x", &[file.as_fd(); MOST_HANDED + 1]).is_err());
         send_message(&client, b"too long", &[]).unwrap();
         assert_eq!(
             receive_message(&server, &mut [0; 4]).unwrap_err(),

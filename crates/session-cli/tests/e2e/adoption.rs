@@ -59,7 +59,7 @@ fn behind_the_beginning(text: &[u8]) -> &[u8] {
     let from = text
         .windows(BEGIN.len())
         .position(|it| it == BEGIN.as_bytes());
-    &text[from.expect("the line")..]
+    &text[from.unwrap()..]
 }
 
 /// That `got` begins with all that was `said`.
@@ -341,7 +341,8 @@ fn an_upgrade_keeps_processes_bytes_and_whoever_is_attached() {
         assert_eq!(said.code, 0, "{said:?}");
         assert_eq!(said.out.matches(" goes on with ").count(), 2, "{said:?}");
         let mut now = session.holders();
-        (holders.sort_unstable(), now.sort_unstable());
+        holders.sort_unstable();
+        now.sort_unstable();
         assert_eq!(now, holders, "the same processes hold");
         assert_eq!(session.keeper(), keeper);
         let runs = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
