@@ -34,8 +34,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Descriptors of a session.
 #[derive(Debug)]
 pub(crate) struct Parked {
-    pub(crate) what: Value,
+    /// As text: as a tree of values it would take ten times the memory.
+    what: Box<str>,
     pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+impl Parked {
+    pub(crate) fn new(what: &Value, descriptors: Vec<OwnedFd>) -> Self {
+        Self {
+            what: what.to_string().into(),
+            descriptors,
+        }
+    }
+
+    pub(crate) fn what(&self) -> Value {
+        serde_json::from_str(&self.what).unwrap_or_default()
+    }
 }
 
 /// A session of which something is parked.
@@ -214,13 +228,7 @@ impl Keeper {
             }
             (Message::Park { key, what }, Some(session)) => {
                 if let Some(vault) = self.vault(number, &session) {
-                    vault.parked.insert(
-                        key,
-                        Parked {
-                            what,
-                            descriptors: handed,
-                        },
-                    );
+                    vault.parked.insert(key, Parked::new(&what, handed));
                 }
             }
             (Message::Unpark { key }, Some(session)) => {
@@ -321,10 +329,7 @@ impl Keeper {
     /// A session that was up when its holder and the keeper of its time were killed: a holder ends what is left of it, and
     /// starts it anew if it is to be.
     pub(crate) fn revive(&mut self, session: String, directory: OwnedFd) {
-        let parked = Parked {
-            what: Value::Null,
-            descriptors: vec![directory],
-        };
+        let parked = Parked::new(&Value::Null, vec![directory]);
         let vault = Vault {
             parked: BTreeMap::from([(DIRECTORY.to_owned(), parked)]),
             is_revived: true,
@@ -370,7 +375,7 @@ impl Keeper {
         for (key, parked) in &vault.parked {
             let copies = parked.descriptors.iter().map(OwnedFd::try_clone);
             let copies = copies.collect::<io::Result<Vec<_>>>()?;
-            let (key, what) = (key.clone(), parked.what.clone());
+            let (key, what) = (key.clone(), parked.what());
             handed.push((Message::Handed { key, what }, copies));
         }
         let number = self.admit(ours, process, Some(session.to_owned()))?;

@@ -83,7 +83,7 @@ impl Keeper {
             for (key, parked) in &vault.parked {
                 items.push(Item {
                     key: format!("{PARKED}{session}/{key}"),
-                    what: parked.what.clone(),
+                    what: parked.what(),
                     descriptors: parked.descriptors.iter().map(AsFd::as_fd).collect(),
                 });
             }
@@ -111,7 +111,7 @@ impl Keeper {
                 let vault = self.vaults.entry(session.to_owned()).or_default();
                 vault
                     .parked
-                    .insert(key.to_owned(), Parked { what, descriptors });
+                    .insert(key.to_owned(), Parked::new(&what, descriptors));
             }
         }
         // Nobody's death is news that comes twice: who died meanwhile is looked at as if it died now.
