@@ -348,6 +348,8 @@ impl Holder {
         }
         self.join_keeper();
         self.park_all();
+        // What that took is given back once all is quiet.
+        self.not_quiet();
         if self.parking.connection.is_some() {
             self.notes.retain(|note| !note.starts_with(UNPROTECTED));
         }
