@@ -391,3 +391,26 @@ fn a_program_that_would_not_take_over_is_not_executed() {
     }
     session.ok(["stop", "a"]);
 }
+
+#[test]
+fn without_a_cgroup_what_cannot_be_proven_is_said() {
+    let Some(session) = Sandbox::of_other_user() else {
+        return;
+    };
+    let mut ready = Fifo::new(session.path("ready"));
+    let script = "setsid sh -c 'trap \"\" TERM HUP; echo $$ >ready; while :; do sleep 1000; done' & echo $$ >ready; wait";
+    session.ok(["create", "-n", "t", "--", "sh", "-c", script]);
+    let pids: Vec<i32> = (0..2).map(|_| ready.line().parse().unwrap()).collect();
+    let main = session.pid("t");
+    session.kill_holder("t");
+    assert_eq!(session.pid("t"), main);
+    let notes = session.status("t")["notes"].to_string();
+    assert!(notes.contains("cannot be proven"), "{notes}");
+    session.ok(["stop", "t"]);
+    for pid in pids {
+        assert!(!lives(pid), "{pid}");
+    }
+    // Another start has nothing of it any more.
+    session.ok(["start", "t"]);
+    session.reaches("t", "running");
+}
