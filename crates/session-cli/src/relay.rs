@@ -14,7 +14,7 @@ use session_store::Session;
 use session_sys::event::SignalFd;
 
 use crate::display::WINDOW;
-use crate::failure::{Failure, eprint_line};
+use crate::failure::Failure;
 use crate::interactive::ends;
 use crate::outlet::{Outlet, poll_if};
 
@@ -47,6 +47,8 @@ pub(crate) struct Relay<'a> {
     /// The input stream and the offsets of the next byte to send and of what the process took.
     input: Option<(StreamId, u64)>,
     taken: u64,
+    /// Bytes of input that a killed holder may have lost.
+    uncertain: u64,
     over: Option<Ended>,
 }
 
@@ -81,6 +83,7 @@ impl<'a> Relay<'a> {
             err: output(Channel::Err, Outlet::new(io::stderr())?),
             input: spawned.attached.input,
             taken: spawned.attached.input.map_or(0, |(_, offset)| offset),
+            uncertain: 0,
             over: None,
         })
     }
@@ -90,6 +93,14 @@ impl<'a> Relay<'a> {
         loop {
             match self.step() {
                 Ok(None) => {}
+                // A script is not to take for done what may have been done to a part.
+                Ok(Some(Ended::Exit(_))) if self.uncertain > 0 => {
+                    let bytes = self.uncertain;
+                    let why = format!(
+                        "the holder was replaced while input was on its way: up to {bytes} bytes of it are missing"
+                    );
+                    return Err(Failure::new(session_protocol::Code::Io, why));
+                }
                 Ok(Some(ended)) => return Ok(ended),
                 // Had the process been on the pipe itself, it would have got this signal.
                 Err(Failure::BrokenPipe) => {
@@ -198,11 +209,7 @@ impl<'a> Relay<'a> {
             let unknown = offset - self.taken;
             self.taken = attached.input.map_or(0, |(_, offset)| offset);
             self.input = attached.input;
-            if unknown > 0 {
-                eprint_line(&format!(
-                    "session: the holder was replaced; whether the last {unknown} bytes of input arrived is unknown"
-                ));
-            }
+            self.uncertain += unknown;
         } else {
             // It was told so by the one before, or not.
             let process = self.process;

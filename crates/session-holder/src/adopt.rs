@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventFlags};
 use session_keeper::Message;
 use session_keeper::succession::Handed;
-use session_protocol::{Channel, Desired, Exit, ProcessId, Signal, StreamId, Timestamp};
+use session_protocol::{Channel, Desired, Exit, ProcessId, Signal, Stdio, StreamId, Timestamp};
 use session_store::log::LogWriter;
 use session_store::{LastState, Owned, Session};
 use session_sys::adopted::{End, end_of};
@@ -21,7 +21,7 @@ use session_sys::process;
 
 use crate::Error;
 use crate::given::Given;
-use crate::handover::{self, Handover, Kept, StateFile};
+use crate::handover::{self, Handover, Kept, StateFile, limits_of};
 use crate::holder::{Holder, Parts, Source};
 use crate::output::Output;
 use crate::parking::{self, Living, Parking, Streams};
@@ -33,6 +33,9 @@ use crate::token::Token;
 
 /// What a person should know of a session that was adopted where there are no cgroups.
 const UNPROVABLE: &str = "its holder was killed and another took over; without a cgroup, that a stop reaches all of its processes cannot be proven";
+
+/// And of one that was started anew.
+const REVIVED: &str = "its holder and the keeper were killed at once; what is started since has the environment of whoever started the next keeper, and what `--env` set";
 
 /// How long a verb may have the session that was to be adopted.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,14 +67,17 @@ pub(crate) fn adopt(revived: bool) -> Result<(), Error> {
         own(&Session::around(directory)?)?
     };
     let Some(mut owned) = owned else {
+        if gone {
+            end(&handed);
+        }
         let _ = session_keeper::send(&keeper, &Message::Leave {}, &[]);
         return Ok(());
     };
     process::null_standard_streams().map_err(step("let go of the keeper's descriptors"))?;
     owned.announce_holder()?;
     let _ = rustix::process::chdir("/");
-    let (state, handover) = match one(&mut handed, parking::STATE) {
-        Some(file) => StateFile::read(file).map_err(step("read the state"))?,
+    let (state, handover) = match handed.remove(parking::STATE) {
+        Some((_, files)) => StateFile::read(files).map_err(step("read the state"))?,
         None => (StateFile::new().map_err(step("keep the state"))?, None),
     };
     let listener = listener(&mut handed, &owned).map_err(step("listen on the session's socket"))?;
@@ -122,13 +128,20 @@ impl Estate {
     pub(crate) fn hold(self) -> Result<(), Error> {
         let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
         let state = self.handover.as_ref();
+        // What its last holder wrote down for everyone, where nothing else is left.
+        let live = self.owned.session().read_live().ok().flatten();
+        let (umask, limits) = match (state, live) {
+            (Some(state), _) => (state.umask, state.limits()),
+            (None, Some(live)) => (live.umask.unwrap_or(0o077), limits_of(&live.limits)),
+            (None, None) => (0o077, Vec::new()),
+        };
         let mut holder = Holder::new(Parts {
             epoll: self.epoll,
             signals: self.signals,
             listener: self.listener,
             owned: self.owned,
-            umask: state.map_or(0o022, |state| state.umask),
-            limits: state.map(Handover::limits).unwrap_or_default(),
+            umask,
+            limits,
             size: state.map(|state| state.first_size).unwrap_or_default(),
             boot_id: session_sys::identity::boot_id().unwrap_or_default(),
         });
@@ -171,6 +184,14 @@ pub(crate) fn one(handed: &mut Handed, key: &str) -> Option<OwnedFd> {
 /// Whether a process of the session may live.
 fn lives(handed: &Handed) -> bool {
     handed.keys().any(|key| key.starts_with("run/"))
+}
+
+/// Ends what runs of a session whose directory somebody deleted: nobody could find it any more.
+fn end(handed: &Handed) {
+    let runs = handed.iter().filter(|(key, _)| key.starts_with("run/"));
+    for pidfd in runs.filter_map(|(_, (_, descriptors))| descriptors.first()) {
+        let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+    }
 }
 
 /// The session's lock: free, now that its holder is dead, unless somebody was faster. `None` if it has a holder, or is gone.
@@ -305,7 +326,7 @@ impl Holder {
             token: living.as_ref().and_then(|(living, _)| living.token.clone()),
             outputs: Vec::new(),
         });
-        let log_limit = spec.log_limit;
+        let (log_limit, spec_pty) = (spec.log_limit, spec.pty);
         let (streams, descriptors) = match parts {
             Some((streams, descriptors)) => (Some(streams), descriptors),
             None => (None, Vec::new()),
@@ -337,9 +358,22 @@ impl Holder {
             }
             outputs.push(output);
         }
-        if outputs.is_empty() {
-            // It never had any, or what ended is not worth more than its log.
+        if outputs.is_empty() && living.is_none() {
+            // What has ended is not worth more than its log.
             return Ok(());
+        }
+        if outputs.is_empty() {
+            // Its streams are gone, and it is none the less ours.
+            self.note(format!("what process {} says is lost", id.0));
+            let stdio = match spec_pty {
+                true => Stdio::Pty(kept.size),
+                false => Stdio::Pipes,
+            };
+            let session = self.owned.session().clone();
+            let rings = crate::process::rings(stdio).map_err(io::Error::other)?;
+            let directory = session.directory_fd();
+            outputs = crate::process::outputs(directory, id, stdio, log_limit, rings)
+                .map_err(io::Error::other)?;
         }
         let run = match living {
             Some((living, mut descriptors)) => {
@@ -361,6 +395,7 @@ impl Holder {
                     input,
                     closing: kept.closing,
                     input_watched: false,
+                    unreaped: None,
                     slave,
                     since: kept.since.map_or_else(Instant::now, handover::moment),
                 })
@@ -425,6 +460,7 @@ impl Holder {
                 self.supervision.adopt_start();
             }
             if begun && how == How::Revived {
+                self.note(REVIVED.to_owned());
                 // Nobody saw how it ended; whether it is started again is up to its policy.
                 let exit = Exit {
                     code: None,
@@ -499,8 +535,8 @@ impl Holder {
     pub(crate) fn look_after(&mut self, id: ProcessId) {
         let Some(run) = self
             .processes
-            .get(&id)
-            .and_then(|process| process.run.as_ref())
+            .get_mut(&id)
+            .and_then(|process| process.run.as_mut())
         else {
             return;
         };
@@ -510,14 +546,18 @@ impl Holder {
         let pid = run.pid;
         let ending = match end_of(&run.pidfd, pid) {
             End::Alive => return,
-            End::Unreaped if self.timers.unreaped.is_none_or(|due| due > Instant::now()) => {
-                self.timers
-                    .unreaped
-                    .get_or_insert(Instant::now() + UNREAPED);
-                return;
+            End::Unreaped => {
+                let now = Instant::now();
+                let due = *run.unreaped.get_or_insert(now) + UNREAPED;
+                if due > now {
+                    let timer = &mut self.timers.unreaped;
+                    *timer = Some(timer.map_or(due, |other| other.min(due)));
+                    return;
+                }
+                None
             }
             End::Known(ending) => Some(ending),
-            End::Unreaped | End::Unknown => None,
+            End::Unknown => None,
         };
         let exit = Exit {
             code: ending.and_then(|ending| ending.code),
@@ -527,17 +567,6 @@ impl Holder {
             at: Timestamp::now(),
         };
         self.child_ended(pid, exit);
-    }
-
-    /// Those that have ended and were not reaped in time.
-    pub(crate) fn give_up_reaping(&mut self) {
-        for id in self.processes.keys().copied().collect::<Vec<_>>() {
-            // The timer that is over counts as due.
-            self.timers.unreaped = Some(Instant::now());
-            self.look_after(id);
-        }
-        self.timers.unreaped = None;
-        self.reap();
     }
 
     /// Whether, without a child left, anything of the session still runs that was adopted.

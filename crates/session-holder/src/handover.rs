@@ -113,11 +113,7 @@ impl Handover {
             origin: millis(holder.origin),
             in_force: (holder.in_force != *spec).then(|| holder.in_force.clone()),
             umask: holder.umask,
-            limits: holder
-                .limits
-                .iter()
-                .map(|limit| (limit.resource, limit.soft, limit.hard))
-                .collect(),
+            limits: written(&holder.limits),
             first_size: holder.first_size,
             supervision_due: holder.timers.supervision.map(millis),
             killing: holder.killing.map(millis),
@@ -134,15 +130,32 @@ impl Handover {
         }
     }
 
+    /// The state that these bytes are, unless it is of a later version.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let state: Self = serde_json::from_slice(bytes).ok()?;
+        (state.version <= VERSION).then_some(state)
+    }
+
     /// The limits that the caller had.
     pub(crate) fn limits(&self) -> Vec<Limit> {
-        let limit = |(resource, soft, hard): &(i32, u64, u64)| Limit {
-            resource: *resource,
-            soft: *soft,
-            hard: *hard,
-        };
-        self.limits.iter().map(limit).collect()
+        limits_of(&self.limits)
     }
+}
+
+/// Limits as they are written down: resource, soft limit, hard limit.
+pub(crate) fn limits_of(limits: &[(i32, u64, u64)]) -> Vec<Limit> {
+    let limit = |(resource, soft, hard): &(i32, u64, u64)| Limit {
+        resource: *resource,
+        soft: *soft,
+        hard: *hard,
+    };
+    limits.iter().map(limit).collect()
+}
+
+/// As [`limits_of`] reads them.
+pub(crate) fn written(limits: &[Limit]) -> Vec<(i32, u64, u64)> {
+    let limit = |limit: &Limit| (limit.resource, limit.soft, limit.hard);
+    limits.iter().map(limit).collect()
 }
 
 impl Kept {
@@ -188,34 +201,38 @@ impl Holder {
     }
 }
 
-/// Memory in which the state lies twice, so that whoever is killed while it writes leaves the one before.
+/// Two files in memory that are written in turn, so that whoever is killed while it writes leaves the state before.
 #[derive(Debug)]
 pub(crate) struct StateFile {
-    file: OwnedFd,
+    files: [OwnedFd; 2],
     written: u64,
 }
 
-/// Where the second one lies. What is in between and was never written takes no memory.
-const SECOND: u64 = 1 << 30;
 /// The number of the write, the length, the checksum.
 const HEADER: usize = 24;
 
 impl StateFile {
     pub(crate) fn new() -> io::Result<Self> {
-        let file = rustix::fs::memfd_create("session-state", MemfdFlags::CLOEXEC)?;
-        Ok(Self { file, written: 0 })
+        let file = || rustix::fs::memfd_create("session-state", MemfdFlags::CLOEXEC);
+        let files = [file()?, file()?];
+        Ok(Self { files, written: 0 })
     }
 
-    /// The file that another holder wrote, and what it says.
-    pub(crate) fn read(file: OwnedFd) -> io::Result<(Self, Option<Handover>)> {
-        let mut states = [0, SECOND].map(|at| read_at(&file, at));
-        states.sort_by_key(|state| state.as_ref().map(|(written, _)| *written));
-        let [_, last] = states;
+    /// The files that another holder wrote, and what they say; nothing where that is of a later version.
+    pub(crate) fn read(files: Vec<OwnedFd>) -> io::Result<(Self, Option<Handover>)> {
+        let files: [OwnedFd; 2] = files.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+        let states = files.each_ref().map(read_block);
+        let last = states
+            .into_iter()
+            .flatten()
+            .max_by_key(|(written, _)| *written);
         let written = last.as_ref().map_or(0, |(written, _)| *written);
-        let state = last
-            .map(|(_, bytes)| serde_json::from_slice::<Handover>(&bytes))
-            .transpose()?;
-        Ok((Self { file, written }, state))
+        let state = last.and_then(|(_, bytes)| Handover::parse(&bytes));
+        Ok((Self { files, written }, state))
+    }
+
+    pub(crate) fn files(&self) -> [BorrowedFd<'_>; 2] {
+        self.files.each_ref().map(AsFd::as_fd)
     }
 
     fn write(&mut self, state: &Handover) -> io::Result<()> {
@@ -226,10 +243,11 @@ impl StateFile {
         block.extend_from_slice(&(json.len() as u64).to_le_bytes());
         block.extend_from_slice(&u64::from(crc32fast::hash(&json)).to_le_bytes());
         block.extend_from_slice(&json);
-        let at = if number.is_multiple_of(2) { SECOND } else { 0 };
+        let [even, odd] = &self.files;
+        let file = if number.is_multiple_of(2) { even } else { odd };
         let mut done = 0;
         while done < block.len() {
-            let write = || rustix::io::pwrite(&self.file, &block[done..], at + done as u64);
+            let write = || rustix::io::pwrite(file, &block[done..], done as u64);
             done += rustix::io::retry_on_intr(write)?;
         }
         self.written = number;
@@ -237,16 +255,10 @@ impl StateFile {
     }
 }
 
-impl AsFd for StateFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
 /// What lies there, if it is whole: its number and its bytes.
-fn read_at(file: &OwnedFd, at: u64) -> Option<(u64, Vec<u8>)> {
+fn read_block(file: &OwnedFd) -> Option<(u64, Vec<u8>)> {
     let mut header = [0; HEADER];
-    if rustix::io::pread(file, &mut header, at).ok()? != HEADER {
+    if rustix::io::pread(file, &mut header, 0).ok()? != HEADER {
         return None;
     }
     let word = |index: usize| {
@@ -255,11 +267,57 @@ fn read_at(file: &OwnedFd, at: u64) -> Option<(u64, Vec<u8>)> {
     };
     let len = usize::try_from(word(1)?).ok()?;
     let end = rustix::fs::fstat(file).ok()?.st_size as u64;
-    if len as u64 > end.saturating_sub(at) {
+    if len as u64 > end {
         return None;
     }
     let mut bytes = vec![0; len];
-    let read = rustix::io::pread(file, &mut bytes, at + HEADER as u64).ok()?;
+    let read = rustix::io::pread(file, &mut bytes, HEADER as u64).ok()?;
     let whole = read == len && u64::from(crc32fast::hash(&bytes)) == word(2)?;
     (whole && word(0)? > 0).then(|| Some((word(0)?, bytes)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(number: u64, json: &[u8]) -> Vec<u8> {
+        let words = [number, json.len() as u64, u64::from(crc32fast::hash(json))];
+        let mut block: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        block.extend_from_slice(json);
+        block
+    }
+
+    fn read(blocks: [&[u8]; 2]) -> Option<u64> {
+        let StateFile { files, .. } = StateFile::new().unwrap();
+        for (file, block) in files.iter().zip(blocks) {
+            rustix::io::write(file, block).unwrap();
+        }
+        let (file, _) = StateFile::read(files.into()).unwrap();
+        (file.written > 0).then_some(file.written)
+    }
+
+    #[test]
+    fn of_two_states_the_last_whole_one_counts() {
+        let (old, new) = (block(7, b"{}"), block(8, b"{\"a\":1}"));
+        assert_eq!(read([&old, &new]), Some(8));
+        assert_eq!(read([&new, &old]), Some(8));
+        for cut in 0..new.len() {
+            assert_eq!(read([&new[..cut], &old]), Some(7), "cut at {cut}");
+        }
+        assert_eq!(read([b"", b""]), None);
+        assert!(StateFile::read(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_later_version_is_not_understood() {
+        let known = serde_json::json!({
+            "version": VERSION, "umask": 18, "limits": [], "origin": 0, "processes": [],
+            "first_size": {"rows": 24, "cols": 80}, "later": [1],
+            "supervision": {"state": "Running", "budget": {"recent": [], "streak": 0}},
+        });
+        assert!(Handover::parse(known.to_string().as_bytes()).is_some());
+        let mut later = known;
+        later["version"] = (VERSION + 1).into();
+        assert!(Handover::parse(later.to_string().as_bytes()).is_none());
+    }
 }

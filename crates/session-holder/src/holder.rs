@@ -330,7 +330,7 @@ impl Holder {
             self.find_keeper();
         }
         if due(&mut self.timers.unreaped) {
-            self.give_up_reaping();
+            self.look_after_all();
         }
     }
 

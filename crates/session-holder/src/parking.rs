@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, EventFlags};
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use session_keeper::succession::Item;
 use session_keeper::{ENVIRONMENT, Message};
 use session_protocol::{Channel, ProcessId};
@@ -31,6 +31,9 @@ const RETRY: Duration = Duration::from_millis(50);
 /// … but no longer than this.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
+/// A keeper that has been there for so long has not turned us away.
+const SETTLED: Duration = Duration::from_millis(100);
+
 pub(crate) use session_keeper::DIRECTORY;
 pub(crate) const STATE: &str = "state";
 pub(crate) const LISTENER: &str = "listener";
@@ -42,6 +45,8 @@ pub(crate) struct Parking {
     /// Where the state is written that a next holder goes on with.
     pub(crate) state: Option<StateFile>,
     retry: Duration,
+    /// When it was connected to last.
+    joined: Option<Instant>,
 }
 
 /// What is said of the streams of a process, whose descriptors follow in this order.
@@ -87,6 +92,7 @@ impl Parking {
             connection,
             state,
             retry: Duration::ZERO,
+            joined: None,
         }
     }
 
@@ -100,6 +106,7 @@ impl Parking {
         let connection = session_keeper::join(root)?;
         session_keeper::send(&connection, &Message::Join { session }, &[])?;
         self.connection = Some(connection);
+        self.joined = Some(Instant::now());
         self.park(DIRECTORY, Value::Null, &[directory])
     }
 
@@ -260,13 +267,10 @@ impl Holder {
         }
         self.save();
         if let Some(state) = &self.parking.state {
-            let file = state.as_fd().try_clone_to_owned()?;
-            self.parking.park(STATE, json!({}), &[file.as_fd()])?;
+            self.parking.park(STATE, Value::Null, &state.files())?;
         }
         self.park_listener()?;
-        self.parking.say(&Message::Serving {}, &[])?;
-        self.parking.retry = Duration::ZERO;
-        Ok(())
+        self.parking.say(&Message::Serving {}, &[])
     }
 
     pub(crate) fn park_listener(&self) -> io::Result<()> {
@@ -327,6 +331,9 @@ impl Holder {
                 return;
             };
             match session_keeper::receive(connection) {
+                Ok(Some((Message::Refused { why }, _))) => {
+                    return self.unprotected(&io::Error::other(why));
+                }
                 Ok(Some(_)) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
@@ -334,7 +341,13 @@ impl Holder {
             }
         }
         self.leave_keeper();
-        if self.parking.retry.is_zero() && !self.shutting_down {
+        // One that turned us away at once is not asked again at once.
+        let stayed = self
+            .parking
+            .joined
+            .is_none_or(|since| since.elapsed() > SETTLED);
+        if stayed && !self.shutting_down {
+            self.parking.retry = Duration::ZERO;
             self.find_keeper();
         } else {
             self.retry_keeper();

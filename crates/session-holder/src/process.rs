@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) input: Option<OwnedFd>,
     /// `input` is to be closed once all that was typed is taken.
     pub(crate) closing: bool,
+    /// Since when it has ended without having been reaped by its parent, which we are not.
+    pub(crate) unreaped: Option<Instant>,
     /// `input` was full and is watched for room.
     pub(crate) input_watched: bool,
     /// The PTY's slave side, kept open so that its master never hangs up while a process without open

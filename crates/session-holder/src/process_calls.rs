@@ -133,8 +133,8 @@ impl Holder {
             let client = session_sys::socket::peer_pid(&connection.socket).unwrap_or(0);
             let mut outputs = self.processes.get(&process)?.outputs.iter();
             let output = outputs.find(|it| it.stream == attachment.stream)?;
-            Some(attachment.lend(&handed).and_then(|()| {
-                let noted = output.ring.shown(number)?;
+            Some(output.ring.shown(number).and_then(|noted| {
+                attachment.lend(&handed)?;
                 if let Some(lent) = &mut attachment.lent {
                     lent.note(noted, client);
                 }

@@ -93,6 +93,8 @@ impl Holder {
                 .get(&ProcessId::MAIN)
                 .filter(|main| main.is_pty())
                 .map(|main| main.size),
+            umask: Some(self.umask),
+            limits: crate::handover::written(&self.limits),
             truncated: false,
         }
     }

@@ -392,6 +392,7 @@ impl Holder {
                 input: Some(ends.input),
                 closing: false,
                 input_watched: false,
+                unreaped: None,
                 slave: ends.slave,
                 since: Instant::now(),
             });

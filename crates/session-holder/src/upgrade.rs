@@ -59,8 +59,11 @@ impl Holder {
             plain(parking::LISTENER, self.listener.as_fd()),
         ];
         items.extend(self.parking.connection().map(|it| plain(KEEPER, it)));
-        let state = self.parking.state.as_ref().map(AsFd::as_fd);
-        items.extend(state.map(|it| plain(parking::STATE, it)));
+        items.extend(self.parking.state.as_ref().map(|state| Item {
+            key: parking::STATE.to_owned(),
+            what: serde_json::Value::Null,
+            descriptors: state.files().to_vec(),
+        }));
         for process in self.processes.values() {
             items.extend(self.items_of(process)?);
         }
@@ -70,7 +73,7 @@ impl Holder {
 
 /// The hidden role `session __hold ID check`.
 pub(crate) fn check() -> bool {
-    succession::check(|state| serde_json::from_value::<Handover>(state).is_ok())
+    succession::check(|state| Handover::parse(state.to_string().as_bytes()).is_some())
 }
 
 /// The hidden role `session __hold ID upgrade`: goes on with what an earlier executable left open.
@@ -79,7 +82,8 @@ pub(crate) fn go_on() -> Result<(), Error> {
     let step = |what: &'static str| move |source: io::Error| Error::Start { what, source };
     let failed = step("go on as another executable");
     let (state, mut handed) = succession::inherit().map_err(failed)?;
-    let state = serde_json::from_value(state).map_err(|error| failed(error.into()))?;
+    let state = Handover::parse(state.to_string().as_bytes());
+    let state = state.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))?;
     crate::startup::settle_in().map_err(failed)?;
     let signals = SignalFd::new(&crate::startup::SIGNALS.map(Signal::number))
         .map_err(step("watch signals"))?;
@@ -90,8 +94,8 @@ pub(crate) fn go_on() -> Result<(), Error> {
     let owned = Owned::from_inherited(directory, lock)?;
     owned.announce_holder()?;
     let keeper = one(&mut handed, KEEPER);
-    let file = one(&mut handed, parking::STATE);
-    let file = file.and_then(|file| Some(StateFile::read(file).ok()?.0));
+    let files = handed.remove(parking::STATE);
+    let file = files.and_then(|(_, files)| Some(StateFile::read(files).ok()?.0));
     let estate = Estate {
         signals,
         epoll,

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
@@ -92,6 +92,22 @@ pub(crate) struct Keeper {
     path: PathBuf,
     /// Since when nothing is kept.
     idle: Option<Instant>,
+    /// Given up for a moment to turn somebody away when no descriptor is left.
+    reserve: Option<OwnedFd>,
+}
+
+/// What a holder is told of which the keeper has no room for everything.
+const FULL: &str = "the keeper has no descriptors left (ulimit -n)";
+
+/// Whether this descriptor leaves room for those that starting a holder takes.
+fn has_room(fd: &OwnedFd) -> bool {
+    const KEPT_FREE: u64 = 48;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.is_none_or(|limit| (fd.as_raw_fd() as u64) < limit.saturating_sub(KEPT_FREE))
+}
+
+fn reserve() -> Option<OwnedFd> {
+    rustix::fs::open("/dev/null", OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 impl Keeper {
@@ -107,6 +123,7 @@ impl Keeper {
             next: 0,
             path: path.to_owned(),
             idle: Some(Instant::now()),
+            reserve: reserve(),
         })
     }
 
@@ -164,8 +181,37 @@ impl Keeper {
                     }
                 }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    // Left at the door it would wake us for ever.
+                    self.reserve = None;
+                    let turned_away = accept_with(&self.listener, SocketFlags::CLOEXEC).is_ok();
+                    self.reserve = reserve();
+                    if !turned_away {
+                        return;
+                    }
+                }
                 Err(_) => return,
             }
+        }
+    }
+
+    /// A holder of which nothing can be kept is told so, and is none of ours.
+    fn refuse(&mut self, number: u64, why: &str) {
+        let why = why.to_owned();
+        self.send(number, Message::Refused { why }, Vec::new());
+        let Some(guest) = self.guests.remove(&number) else {
+            return;
+        };
+        if let Some(connection) = &guest.connection {
+            let _ = epoll::delete(&self.epoll, connection);
+        }
+        if let Some(session) = guest.session
+            && self
+                .vaults
+                .get(&session)
+                .is_some_and(|vault| vault.holder == Some(number))
+        {
+            self.vaults.remove(&session);
         }
     }
 
@@ -206,7 +252,9 @@ impl Keeper {
                 Ok(None) => return self.hung_up(number),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
-                // A message of which a descriptor could not be taken is not there; the rest is.
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    return self.refuse(number, FULL);
+                }
                 Err(_) => return self.hung_up(number),
             }
         }
@@ -225,6 +273,9 @@ impl Keeper {
                     ..Vault::default()
                 };
                 self.vaults.insert(session, vault);
+            }
+            (Message::Park { .. }, Some(_)) if handed.iter().any(|fd| !has_room(fd)) => {
+                self.refuse(number, FULL);
             }
             (Message::Park { key, what }, Some(session)) => {
                 if let Some(vault) = self.vault(number, &session) {
@@ -280,9 +331,20 @@ impl Keeper {
                 let data = epoll::EventData::new_u64(number << 1 | 1);
                 epoll::add(&self.epoll, &guest.process, data, epoll::EventFlags::IN).is_ok()
             });
-        if !watched {
-            self.guests.remove(&number);
+        if watched {
+            return;
         }
+        if holds && let Some(guest) = self.guests.get(&number) {
+            // It is dying: that is not waited for in any other way.
+            let patience = Timespec {
+                tv_sec: 1,
+                tv_nsec: 0,
+            };
+            let mut fds = [PollFd::new(&guest.process, PollFlags::IN)];
+            let _ = poll(&mut fds, Some(&patience));
+            return self.died(number);
+        }
+        self.guests.remove(&number);
     }
 
     /// A holder is dead: what it held is handed to the next one.

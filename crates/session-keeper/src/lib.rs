@@ -57,6 +57,8 @@ pub fn run(path: &Path, how: Option<&str>) -> ExitCode {
 }
 
 fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
+    let own = Root::open_existing(path).ok().flatten();
+    let own = own.and_then(|root| socket_of(&root));
     let mut keeper = if is_upgrade {
         keeper::Keeper::inherit(path)?
     } else {
@@ -83,7 +85,15 @@ fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
             }
         }
     }
-    keeper.run(|listener| may_leave(path, listener))
+    keeper.run(|listener| may_leave(path, own, listener))
+}
+
+/// Which file the socket is that holders of this directory connect to.
+fn socket_of(root: &Root) -> Option<(u64, u64)> {
+    let directory = root.keeper().ok()?;
+    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    let stat = rustix::fs::statat(&directory, "socket", flags).ok()?;
+    Some((stat.st_dev, stat.st_ino))
 }
 
 /// Some ten descriptors a session: as many as the system allows.
@@ -98,7 +108,7 @@ fn raise_open_files() {
 }
 
 /// Gives up the socket, unless somebody is waiting there. Who comes later finds it gone and starts another keeper.
-fn may_leave(path: &Path, listener: BorrowedFd<'_>) -> bool {
+fn may_leave(path: &Path, own: Option<(u64, u64)>, listener: BorrowedFd<'_>) -> bool {
     let left = (|| {
         let Ok(Some(root)) = Root::open_existing(path) else {
             return Ok(true);
@@ -116,8 +126,11 @@ fn may_leave(path: &Path, listener: BorrowedFd<'_>) -> bool {
         if rustix::event::poll(&mut fds, Some(&now))? > 0 {
             return Ok(false);
         }
-        let flags = rustix::fs::AtFlags::empty();
-        let _ = rustix::fs::unlinkat(&directory, "socket", flags);
+        // Where the directory was made anew it is another keeper's.
+        if own.is_some() && socket_of(&root) == own {
+            let flags = rustix::fs::AtFlags::empty();
+            let _ = rustix::fs::unlinkat(&directory, "socket", flags);
+        }
         Ok::<_, io::Error>(true)
     })();
     left.unwrap_or(false)

@@ -88,8 +88,8 @@ pub fn send(
     socket::send_message(to, &bytes, handed)
 }
 
-/// Receives a message; `None` at the end. `WouldBlock` where nothing is there, and `InvalidData` for what is no message,
-/// behind which others may come.
+/// Receives a message; `None` at the end. `WouldBlock` where nothing is there, `InvalidData` for what is no message,
+/// behind which others may come, and `OutOfMemory` for one of which not all descriptors could be taken.
 pub fn receive(from: impl std::os::fd::AsFd) -> io::Result<Option<(Message, Vec<OwnedFd>)>> {
     let mut space = vec![0; LONGEST];
     match rustix::io::retry_on_intr(|| socket::receive_message(&from, &mut space)) {
@@ -99,6 +99,7 @@ pub fn receive(from: impl std::os::fd::AsFd) -> io::Result<Option<(Message, Vec<
             Ok(Some((message, handed)))
         }
         Err(Errno::MSGSIZE) => Err(io::ErrorKind::InvalidData.into()),
+        Err(Errno::TOOMANYREFS) => Err(io::ErrorKind::OutOfMemory.into()),
         // The other side went away with something of ours unread.
         Err(Errno::CONNRESET) => Ok(None),
         Err(errno) => Err(errno.into()),

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
@@ -120,18 +120,10 @@ fn ask(executable: &Path, role: &str, name: &std::ffi::OsStr, table: &OwnedFd) -
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let Some(mut answer) = child.stdout.take() else {
-        return Err(io::ErrorKind::BrokenPipe.into());
-    };
-    let timeout = Timespec::try_from(PATIENCE).ok();
-    let mut fds = [PollFd::new(&answer, PollFlags::IN)];
-    let ready = rustix::io::retry_on_intr(|| poll(&mut fds, timeout.as_ref()));
-    if !matches!(ready, Ok(1..)) {
-        let _ = child.kill();
-    }
-    let mut said = [0; WILLING.len()];
-    let willing = answer.read_exact(&mut said).is_ok() && said == *WILLING.as_bytes();
-    drop(answer);
+    let willing = child.stdout.take().is_some_and(|answer| {
+        let said = heard(&answer.into(), Instant::now() + PATIENCE);
+        said.is_ok_and(|said| said == WILLING.as_bytes())
+    });
     // Whatever runs on behind its answer is not waited for.
     let _ = child.kill();
     let _ = child.wait();
@@ -140,6 +132,29 @@ fn ask(executable: &Path, role: &str, name: &std::ffi::OsStr, table: &OwnedFd) -
     } else {
         Err(io::Error::other("it would not take over"))
     }
+}
+
+/// As much as the answer is to have, by the deadline: the other end may stay open without a word.
+fn heard(answer: &OwnedFd, deadline: Instant) -> io::Result<Vec<u8>> {
+    rustix::io::ioctl_fionbio(answer, true)?;
+    let mut said = Vec::new();
+    let mut piece = [0; WILLING.len()];
+    while said.len() < WILLING.len() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).ok();
+        let mut fds = [PollFd::new(answer, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut fds, timeout.as_ref()))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let room = WILLING.len() - said.len();
+        match rustix::io::read(answer, &mut piece[..room]) {
+            Ok(0) => break,
+            Ok(read) => said.extend_from_slice(&piece[..read]),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(said)
 }
 
 fn become_it(
@@ -172,8 +187,9 @@ fn become_it(
         Ok(()) => process::execute(&path, &argv, &env),
         Err(errno) => errno.into(),
     };
-    mark(FdFlags::CLOEXEC)?;
-    rustix::stdio::dup2_stdin(null)?;
+    // What cannot fail for reasons of its own: all of these were open a moment ago.
+    let _ = mark(FdFlags::CLOEXEC);
+    let _ = rustix::stdio::dup2_stdin(null);
     Err(failed)
 }
 

@@ -167,5 +167,8 @@ impl Keeper {
 
 /// The hidden role `session __keep PATH check`.
 pub(crate) fn check() -> bool {
-    succession::check(|state| serde_json::from_value::<State>(state).is_ok())
+    succession::check(|state| {
+        let state = serde_json::from_value::<State>(state);
+        state.is_ok_and(|state| state.version <= VERSION)
+    })
 }

@@ -32,6 +32,12 @@ pub struct Live {
     /// The size that the main process's terminal has, or had last.
     #[serde(default)]
     pub last_size: Option<Size>,
+    /// The umask and the limits (resource, soft, hard) of whoever started the session, for a holder that starts it anew.
+    #[serde(default)]
+    pub umask: Option<u32>,
+    /// As above.
+    #[serde(default)]
+    pub limits: Vec<(i32, u64, u64)>,
     /// Something did not fit: command and directory are whole in the record only. Set by the writer.
     #[serde(default)]
     pub truncated: bool,
@@ -179,6 +185,8 @@ pub(crate) mod tests {
             retry_boottime_ms: None,
             cgroup: Some("/sys/fs/cgroup/a/session-0123456789abcdef".into()),
             last_size: None,
+            umask: Some(0o22),
+            limits: vec![(7, 1024, 4096)],
             truncated: false,
         }
     }

@@ -202,7 +202,7 @@ pub fn send_message(
 }
 
 /// Receives one message of at most `space`: how long it is (0 at the end, for no message is empty) and its descriptors. One
-/// that is longer, or of which descriptors could not be taken, is an error.
+/// that is longer is an error (`MSGSIZE`), and so is one of which descriptors could not be taken (`TOOMANYREFS`).
 pub fn receive_message(
     socket: impl AsFd,
     space: &mut [u8],
@@ -218,8 +218,10 @@ pub fn receive_message(
             handed.extend(more);
         }
     }
-    let cut = ReturnFlags::TRUNC | ReturnFlags::CTRUNC;
-    if received.flags.intersects(cut) {
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(Errno::TOOMANYREFS);
+    }
+    if received.flags.contains(ReturnFlags::TRUNC) {
         return Err(Errno::MSGSIZE);
     }
     Ok((received.bytes, handed))
