@@ -110,6 +110,17 @@ impl Parking {
         self.park(DIRECTORY, Value::Null, &[directory])
     }
 
+    /// Why the keeper turned us away, if it said so before it hung up.
+    fn refusal(&self) -> Option<String> {
+        let connection = self.connection.as_ref()?;
+        while let Ok(Some((message, _))) = session_keeper::receive(connection) {
+            if let Message::Refused { why } = message {
+                return Some(why);
+            }
+        }
+        None
+    }
+
     pub(crate) fn connection(&self) -> Option<BorrowedFd<'_>> {
         self.connection.as_ref().map(AsFd::as_fd)
     }
@@ -250,7 +261,6 @@ impl Holder {
             return;
         }
         if let Err(error) = self.try_park_all() {
-            self.leave_keeper();
             self.unprotected(&error);
         }
     }
@@ -319,7 +329,6 @@ impl Holder {
             return;
         };
         if let Err(error) = self.park_process(process) {
-            self.leave_keeper();
             self.unprotected(&error);
         }
     }
@@ -375,8 +384,9 @@ impl Holder {
     }
 
     fn unprotected(&mut self, error: &io::Error) {
+        let why = self.parking.refusal().unwrap_or_else(|| error.to_string());
         self.leave_keeper();
-        self.note(format!("{UNPROTECTED}: {error}"));
+        self.note(format!("{UNPROTECTED}: {why}"));
         self.retry_keeper();
     }
 

@@ -103,7 +103,7 @@ const FULL: &str = "the keeper has no descriptors left (ulimit -n)";
 fn has_room(fd: &OwnedFd) -> bool {
     const KEPT_FREE: u64 = 48;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.is_none_or(|limit| (fd.as_raw_fd() as u64) < limit.saturating_sub(KEPT_FREE))
+    limit.is_none_or(|limit| (fd.as_raw_fd() as u64) < limit - KEPT_FREE.min(limit / 3))
 }
 
 fn reserve() -> Option<OwnedFd> {
@@ -409,8 +409,11 @@ impl Keeper {
         if self.try_relaunch(session).is_err()
             && let Some(vault) = self.vaults.get_mut(session)
         {
-            // No process, no descriptor: perhaps later.
+            // No process, no descriptor: perhaps later. One that was begun ends when its connection does.
             vault.due = Some(Instant::now() + PAUSE);
+            if let Some(begun) = vault.holder.take() {
+                self.guests.remove(&begun);
+            }
         }
     }
 
@@ -433,21 +436,29 @@ impl Keeper {
             c"adopt"
         };
         let process = start_holder(session, how, theirs, environment)?;
-        let mut handed = Vec::new();
-        for (key, parked) in &vault.parked {
-            let copies = parked.descriptors.iter().map(OwnedFd::try_clone);
-            let copies = copies.collect::<io::Result<Vec<_>>>()?;
-            let (key, what) = (key.clone(), parked.what());
-            handed.push((Message::Handed { key, what }, copies));
-        }
         let number = self.admit(ours, process, Some(session.to_owned()))?;
         if let Some(vault) = self.vaults.get_mut(session) {
             (vault.holder, vault.due) = (Some(number), None);
         }
-        handed.push((Message::HandedAll {}, Vec::new()));
-        for (message, copies) in handed {
-            self.send(number, message, copies);
+        let keys: Vec<String> = self
+            .vaults
+            .get(session)
+            .map_or_else(Vec::new, |vault| vault.parked.keys().cloned().collect());
+        for key in keys {
+            let parked = self
+                .vaults
+                .get(session)
+                .and_then(|vault| vault.parked.get(&key));
+            let Some(parked) = parked else {
+                continue;
+            };
+            // Copies of one thing at a time: there may not be room for more.
+            let copies = parked.descriptors.iter().map(OwnedFd::try_clone);
+            let copies = copies.collect::<io::Result<Vec<_>>>()?;
+            let what = parked.what();
+            self.send(number, Message::Handed { key, what }, copies);
         }
+        self.send(number, Message::HandedAll {}, Vec::new());
         Ok(())
     }
 
