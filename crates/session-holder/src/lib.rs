@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `startup` | from `session __hold ID` to the loop |
 //! | `parking`, `handover` | what the keeper has, should this holder be killed |
+//! | `adopted` | processes that an earlier holder started |
 //! | `adopt`, `upgrade` | from what a killed holder left to the loop, or this one as another executable |
 //! | `holder` | what a holder owns, and the loop |
 //! | `supervision`, `budget` | the state × event table and the restart arithmetic: pure |
@@ -24,6 +25,7 @@
 //! | `reclaim` | ends what a killed holder left |
 
 mod adopt;
+mod adopted;
 mod announce;
 mod attachment;
 mod budget;

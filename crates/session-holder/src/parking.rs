@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+pub(crate) use session_keeper::DIRECTORY;
 use session_keeper::succession::Item;
 use session_keeper::{ENVIRONMENT, Message};
 use session_protocol::{Channel, ProcessId};
@@ -34,8 +35,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// A keeper that has been there for so long has not turned us away.
 const SETTLED: Duration = Duration::from_millis(100);
 
-pub(crate) use session_keeper::DIRECTORY;
+/// The keys of what there is once a session; of what there is once a process they are [`streams_key`] and [`run_key`].
 pub(crate) const STATE: &str = "state";
+/// The socket that clients connect to.
 pub(crate) const LISTENER: &str = "listener";
 
 /// The way to the keeper.
