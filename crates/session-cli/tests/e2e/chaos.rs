@@ -51,7 +51,12 @@ struct Expected {
     pid: Option<i32>,
     /// Its holder and the keeper were killed at once, so that its processes may be gone.
     abandoned: bool,
+    /// A restart that nobody heard the end of may be under way since then.
+    restarting: Option<Instant>,
 }
+
+/// No restart takes so long here.
+const RESTART: Duration = Duration::from_secs(5);
 
 struct World {
     sandbox: Sandbox,
@@ -183,6 +188,7 @@ impl World {
             state: State::Running,
             pid: Some(self.sandbox.pid(&mark)),
             abandoned: false,
+            restarting: None,
         };
         self.sessions.insert(mark, expected);
     }
@@ -330,6 +336,7 @@ impl World {
         // A restart may still be under way.
         let pid = status["pid"].as_i64().map(|pid| pid as i32);
         expected.pid = pid.filter(|_| verb != "restart");
+        expected.restarting = (verb == "restart").then(Instant::now);
     }
 
     fn rename(&mut self, name: &str) {
@@ -481,6 +488,11 @@ impl World {
                 if status["state"] == "running" {
                     now.state = State::Running;
                 }
+            } else if expected
+                .restarting
+                .is_some_and(|since| since.elapsed() < RESTART)
+            {
+                self.sessions.get_mut(name).unwrap().pid = None;
             } else if expected.pid.is_none() {
                 let now = self.sessions.get_mut(name).unwrap();
                 now.pid = status["pid"].as_i64().map(|pid| pid as i32);
