@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use serde_json::Value;
+use session_store::Root;
 use session_sys::socket;
 use session_sys::spawn::{self, ChildStdio, Program};
 
@@ -94,7 +95,12 @@ pub(crate) struct Keeper {
     idle: Option<Instant>,
     /// Given up for a moment to turn somebody away when no descriptor is left.
     reserve: Option<OwnedFd>,
+    /// When orphans are looked for again: a holder may be killed after this keeper began and before it has parked.
+    look_again: Option<Instant>,
 }
+
+/// Until then every holder has parked.
+const PARKED_BY: Duration = Duration::from_secs(1);
 
 /// What a holder is told of which the keeper has no room for everything.
 const FULL: &str = "the keeper has no descriptors left (ulimit -n)";
@@ -124,6 +130,7 @@ impl Keeper {
             path: path.to_owned(),
             idle: Some(Instant::now()),
             reserve: reserve(),
+            look_again: None,
         })
     }
 
@@ -147,6 +154,13 @@ impl Keeper {
                 }
             }
             self.start_due();
+            if self
+                .look_again
+                .take_if(|due| *due <= Instant::now())
+                .is_some()
+            {
+                self.revive_orphans();
+            }
             let kept = !self.vaults.is_empty() || !self.guests.is_empty();
             self.idle = (!kept).then(|| self.idle.unwrap_or_else(Instant::now));
             if self.idle.is_some_and(|since| since.elapsed() >= IDLE) {
@@ -160,6 +174,7 @@ impl Keeper {
 
     fn timeout(&self) -> Option<Timespec> {
         let due = self.vaults.values().filter_map(|vault| vault.due);
+        let due = due.chain(self.look_again);
         let due = due.chain(self.idle.map(|since| since + IDLE)).min()?;
         let left = due.saturating_duration_since(Instant::now());
         Some(Timespec {
@@ -388,9 +403,26 @@ impl Keeper {
         }
     }
 
+    /// Looks for sessions that lost their holder without anybody having anything of them, now and once more.
+    pub(crate) fn revive_all(&mut self) {
+        self.revive_orphans();
+        self.look_again = Some(Instant::now() + PARKED_BY);
+    }
+
+    fn revive_orphans(&mut self) {
+        let Ok(Some(root)) = Root::open_existing(&self.path) else {
+            return;
+        };
+        for session in root.orphans().unwrap_or_default() {
+            if let Ok(directory) = session.directory_fd().try_clone_to_owned() {
+                self.revive(session.id().to_string(), directory);
+            }
+        }
+    }
+
     /// A session that was up when its holder and the keeper of its time were killed: a holder ends what is left of it, and
     /// starts it anew if it is to be.
-    pub(crate) fn revive(&mut self, session: String, directory: OwnedFd) {
+    fn revive(&mut self, session: String, directory: OwnedFd) {
         let parked = Parked::new(&Value::Null, vec![directory]);
         let vault = Vault {
             parked: BTreeMap::from([(DIRECTORY.to_owned(), parked)]),

@@ -78,12 +78,8 @@ fn keep(path: &Path, is_upgrade: bool) -> io::Result<()> {
         }
     }
     raise_open_files();
-    if !is_upgrade && let Ok(Some(root)) = Root::open_existing(path) {
-        for session in root.orphans().unwrap_or_default() {
-            if let Ok(directory) = session.directory_fd().try_clone_to_owned() {
-                keeper.revive(session.id().to_string(), directory);
-            }
-        }
+    if !is_upgrade {
+        keeper.revive_all();
     }
     keeper.run(|listener| may_leave(path, own, listener))
 }
