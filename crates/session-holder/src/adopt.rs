@@ -38,6 +38,7 @@ const REVIVED: &str = "its holder and the keeper were killed at once; what is st
 
 /// How long a verb may have the session that was to be adopted.
 const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Adopts the session that the keeper at descriptor 0 hands over, and holds it.
 ///
 /// `revived`: the keeper has nothing of it either, and what was started has ended or is to be ended first.

@@ -80,7 +80,7 @@ pub(crate) struct Guest {
     pub(crate) unsent: VecDeque<(Message, Vec<OwnedFd>)>,
 }
 
-/// What an event is about: a number, and whether it is the guest's process.
+/// The word of the listener's events; a guest's is twice its number, and one more if it is about its process.
 const LISTENER: u64 = 0;
 
 pub(crate) struct Keeper {

@@ -92,7 +92,7 @@ fn socket_of(root: &Root) -> Option<(u64, u64)> {
     Some((stat.st_dev, stat.st_ino))
 }
 
-/// Some ten descriptors a session: as many as the system allows.
+/// Some thirteen descriptors a session: as many as the system allows.
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

@@ -17,6 +17,12 @@ const COUNTER: &str =
     "stty -echo -opost; i=0; while :; do echo \"line $i\"; i=$((i+1)); sleep 0.002; done";
 
 impl Sandbox {
+    /// Creates a session of a script that may ignore what a stop begins with.
+    fn runs(&self, name: &str, script: &str) {
+        let what = ["--stop-timeout", "1s", "--", "sh", "-c", script];
+        self.ok(["create", "-n", name].into_iter().chain(what));
+    }
+
     /// Kills the one holder, and waits until the next one serves.
     fn kill_holder(&self, name: &str) {
         let [holder] = self.holders()[..] else {
@@ -206,17 +212,7 @@ fn stop_ends_the_whole_tree_of_an_adopted_session() {
     let mut ready = Fifo::new(session.path("ready"));
     // One in the background of another kernel session, which ignores what a stop begins with.
     let script = "setsid sh -c 'trap \"\" TERM HUP; echo $$ >ready; while :; do sleep 1000; done' & echo $$ >ready; wait";
-    session.ok([
-        "create",
-        "-n",
-        "t",
-        "--stop-timeout",
-        "1s",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]);
+    session.runs("t", script);
     let pids: Vec<i32> = (0..2).map(|_| ready.line().parse().unwrap()).collect();
     session.kill_holder("t");
     session.ok(["suspend", "t"]);
@@ -279,17 +275,7 @@ fn keeper_and_holder_killed_at_once_run_nothing_twice() {
     let session = Sandbox::new();
     let mut ready = Fifo::new(session.path("ready"));
     let script = "trap '' HUP; echo $$ >ready; while :; do sleep 1000; done";
-    session.ok([
-        "create",
-        "-n",
-        "one",
-        "--stop-timeout",
-        "1s",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]);
+    session.runs("one", script);
     let first: i32 = ready.line().parse().unwrap();
     session.abandon();
     assert!(lives(first), "it ignores that its terminal is gone");
